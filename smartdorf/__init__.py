@@ -1,0 +1,1 @@
+"""smartdorf: the LoRaWAN backend of the smart village."""
