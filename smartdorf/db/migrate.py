@@ -1,0 +1,155 @@
+"""Bring a database to this version's schema: ordered SQL files, run once, each in its own transaction.
+
+yoyo keeps the books and runs the files. What we add: one session-level advisory lock for the whole run (two
+starting instances must not race), and a checksum per file, so that a migration that was changed after it had
+been applied is an error and not a silent difference between two villages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import psycopg
+from yoyo import get_backend, read_migrations
+
+from smartdorf.errors import DatabaseUnavailableError, SchemaError
+from smartdorf.i18n import gettext as _
+
+Profile = Literal["timescale", "plain"]
+FOLDER = Path(__file__).parent / "migrations"
+LOCK = 0x736D6172_74646F72  # "smartdor": one number for all instances
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStatus:
+    name: str
+    applied: bool
+    changed: bool  # the file is not the one that was applied
+
+
+def migrate(dsn: str, profile: Profile) -> list[str]:
+    """Apply what is missing, in order, and return the names.
+
+    Raises SchemaError or DatabaseUnavailableError.
+    """
+    with _connected(dsn) as connection:
+        if profile == "timescale":
+            _require_timescaledb(connection)
+        connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
+        try:
+            return _apply(connection, dsn, profile)
+        finally:
+            connection.execute("SELECT pg_advisory_unlock(%s)", (LOCK,))
+
+
+def status(dsn: str, profile: Profile) -> list[MigrationStatus]:
+    """Every migration of the profile and whether it has been applied as it stands here."""
+    with _connected(dsn) as connection:
+        applied = _applied(connection)
+    return [
+        MigrationStatus(name, name in applied, applied.get(name, checksum) != checksum)
+        for name, checksum in _files(profile).items()
+    ]
+
+
+def require_current(dsn: str, profile: Profile) -> None:
+    """Raise SchemaError unless the database has exactly this version's schema."""
+    found = status(dsn, profile)
+    if changed := [migration.name for migration in found if migration.changed]:
+        raise SchemaError(_changed(changed[0]))
+    if missing := [migration.name for migration in found if not migration.applied]:
+        message = _("The database lacks {count} migration(s) ({first} …): run `smartdorf db migrate`.")
+        raise SchemaError(message.format(count=len(missing), first=missing[0]))
+
+
+def _apply(connection: psycopg.Connection[Any], dsn: str, profile: Profile) -> list[str]:
+    files = _files(profile)
+    for name, checksum in _applied(connection).items():
+        if files.get(name, checksum) != checksum:
+            raise SchemaError(_changed(name))
+    # yoyo reports each migration at INFO; our caller says it once, readably
+    logging.getLogger("yoyo").setLevel(logging.WARNING)
+    with get_backend(_yoyo_uri(dsn)) as backend:
+        pending = backend.to_apply(read_migrations(*(str(folder) for folder in _folders(profile))))
+        names = [migration.id for migration in pending]
+        for migration in pending:
+            # before the migration: a crash in between leaves a checksum without an effect, never the reverse
+            connection.execute(
+                "INSERT INTO migration_checksum (name, checksum) VALUES (%s, %s) "
+                "ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum",
+                (migration.id, files[migration.id]),
+            )
+            try:
+                backend.apply_one(migration)
+            except psycopg.Error as error:
+                message = _("Migration {name} failed and was rolled back: {error}")
+                raise SchemaError(message.format(name=migration.id, error=str(error).strip())) from error
+    return names
+
+
+def _folders(profile: Profile) -> tuple[Path, Path]:
+    return FOLDER / "common", FOLDER / profile
+
+
+def _files(profile: Profile) -> dict[str, str]:
+    paths = [path for folder in _folders(profile) for path in folder.glob("*.sql")]
+    return {
+        path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(paths, key=lambda path: path.stem)
+    }
+
+
+def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
+    """Checksums of the migrations that have been applied, by name."""
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS migration_checksum (name text PRIMARY KEY, checksum text NOT NULL)"
+    )
+    if connection.execute("SELECT to_regclass('_yoyo_migration')").fetchone() == (None,):
+        return {}
+    return dict(
+        connection.execute(
+            "SELECT name, checksum FROM migration_checksum JOIN _yoyo_migration ON name = migration_id"
+        ).fetchall()
+    )
+
+
+def _changed(name: str) -> str:
+    message = _(
+        "Migration {name} was changed after it had been applied here; restore the file of that release."
+    )
+    return message.format(name=name)
+
+
+def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
+    found = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
+    if found is None:
+        raise SchemaError(
+            _(
+                "This PostgreSQL has no TimescaleDB extension: install it (timescaledb-2-postgresql-…), "
+                'or set `profile = "plain"` under [database] to try smartdorf out without it.'
+            )
+        )
+
+
+@contextmanager
+def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    try:
+        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10, application_name="smartdorf")
+    except psycopg.OperationalError as error:
+        message = _("The database cannot be reached: {error}")
+        raise DatabaseUnavailableError(message.format(error=str(error).strip().split("\n")[0])) from error
+    # NOTICE lines ("relation already exists, skipping") are no news to anybody
+    connection.execute("SET client_min_messages = warning")
+    with connection:
+        yield connection
+
+
+def _yoyo_uri(dsn: str) -> str:
+    """yoyo chooses the driver by the scheme."""
+    return "postgresql+psycopg://" + dsn.partition("://")[2]

@@ -1,0 +1,120 @@
+"""What still has to be told, and what became of it. Rows are written in the transaction of the alert
+(``db/transitions.py``); here they are read by the notifier and finished."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+import asyncpg
+
+from smartdorf.db.alerts import Input, names_of_subject, read_inputs, read_texts
+from smartdorf.db.pool import mapped_errors
+
+Outcome = Literal["sent", "skipped", "failed"]
+
+
+class OutboxRow(NamedTuple):
+    """One notification that is due, with all that a message can say."""
+
+    id: int
+    receiver: str
+    attempts: int
+    stale: bool
+    told: bool  # this receiver was told that the alert fired
+    kind: str  # fired | resolved
+    time: datetime  # event time of the transition
+    reason: str | None
+    alert_id: int
+    rule: str
+    severity: str
+    since: datetime
+    resolved_at: datetime | None  # of the alert, also where this row tells that it fired
+    title: Mapping[str, str]  # by language
+    summary: Mapping[str, str]
+    action: Mapping[str, str]
+    inputs: tuple[Input, ...]
+    place: str
+    device: str
+
+
+# A resolved row waits for the fired row of its receiver, so that nobody reads "over" before "full".
+_DUE = f"""
+    SELECT o.id, o.receiver, o.attempts, o.stale, e.kind, e.time, e.reason, a.id AS alert_id, a.rule, a.severity,
+           a.since, a.resolved_at, a.title::text, e.summary::text, a.action::text, e.inputs::text, subject.place,
+           subject.device,
+           EXISTS (SELECT FROM outbox t JOIN alert_event f ON f.id = t.alert_event_id
+                   WHERE f.alert_id = a.id AND f.kind = 'fired' AND t.receiver = o.receiver AND t.state = 'sent')
+               AS told
+    FROM outbox o
+    JOIN alert_event e ON e.id = o.alert_event_id
+    JOIN alert a ON a.id = e.alert_id
+    {names_of_subject("a", "a.fired_at")}
+    WHERE o.state = 'waiting' AND o.next_attempt_at <= $1
+      AND ($2::text IS NULL OR o.receiver = $2) AND o.receiver <> ALL ($3::text[])
+      AND ($4 OR NOT o.stale)
+      AND (e.kind = 'fired'
+           OR NOT EXISTS (SELECT FROM outbox w JOIN alert_event f ON f.id = w.alert_event_id
+                          WHERE f.alert_id = a.id AND f.kind = 'fired' AND w.receiver = o.receiver
+                            AND w.state = 'waiting'))
+    ORDER BY o.attempts, o.id
+    LIMIT $5
+"""
+
+
+async def fetch_due(
+    pool: asyncpg.Pool,
+    now: datetime,
+    *,
+    receiver: str | None,
+    except_receivers: Collection[str] = (),
+    with_stale: bool,
+    limit: int,
+) -> list[OutboxRow]:
+    """What can be told now, never tried ones first: a new alert does not queue behind old failures.
+
+    ``receiver`` None: of all receivers but ``except_receivers``.
+    """
+    with mapped_errors():
+        rows = await pool.fetch(_DUE, now, receiver, list(except_receivers), with_stale, limit)
+    return [_row(row) for row in rows]
+
+
+def _row(row: asyncpg.Record) -> OutboxRow:
+    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action")}
+    return OutboxRow(**{**row, **texts, "inputs": read_inputs(row["inputs"])})
+
+
+# Told rows are never touched again, whatever arrives late.
+_FINISH = """
+    UPDATE outbox SET state = $2, attempts = $3, result = $4, finished_at = $5 WHERE id = $1 AND state = 'waiting'
+"""
+_POSTPONE = """
+    UPDATE outbox SET attempts = $2, result = $3, next_attempt_at = $4 WHERE id = $1 AND state = 'waiting'
+"""
+
+
+async def finish(
+    pool: asyncpg.Pool, row_id: int, outcome: Outcome, attempts: int, result: str, now: datetime
+) -> None:
+    """Close the row: sent, skipped or given up, with the receiver's answer or the reason."""
+    with mapped_errors():
+        await pool.execute(_FINISH, row_id, outcome, attempts, result, now)
+
+
+async def postpone(
+    pool: asyncpg.Pool, row_id: int, attempts: int, result: str, next_attempt_at: datetime
+) -> None:
+    """Keep the row waiting after a failed attempt."""
+    with mapped_errors():
+        await pool.execute(_POSTPONE, row_id, attempts, result, next_attempt_at)
+
+
+async def count_waiting(pool: asyncpg.Pool) -> dict[str, int]:
+    """How many notifications wait, by receiver."""
+    with mapped_errors():
+        rows = await pool.fetch(
+            "SELECT receiver, count(*) FROM outbox WHERE state = 'waiting' GROUP BY receiver"
+        )
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,109 @@
+"""Work that people ask of the writer: replay quarantined messages, decode stored uplinks anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+
+class QuarantinedMessage(NamedTuple):
+    id: int
+    topic: str
+    payload: bytes
+    received_at: datetime
+
+
+async def fetch_replay_requests(connection: asyncpg.Connection, limit: int) -> list[QuarantinedMessage]:
+    """Quarantined messages that somebody wants to be tried again, oldest first."""
+    rows = await connection.fetch(
+        "SELECT id, topic, payload, received_at FROM quarantine "
+        "WHERE replay_requested_at IS NOT NULL ORDER BY id LIMIT $1",
+        limit,
+    )
+    return [QuarantinedMessage(*row) for row in rows]
+
+
+async def finish_replay(
+    connection: asyncpg.Connection, quarantine_id: int, now: datetime, rejection: tuple[str, str] | None
+) -> None:
+    """Note how a replay ended: used (``rejection`` None), or refused again with (reason, detail)."""
+    if rejection is None:
+        await connection.execute(
+            "UPDATE quarantine SET replayed_at = $2, replay_requested_at = NULL, attempts = attempts + 1 WHERE id = $1",
+            quarantine_id,
+            now,
+        )
+    else:
+        await connection.execute(
+            "UPDATE quarantine SET replay_requested_at = NULL, attempts = attempts + 1, reason = $2, detail = $3 "
+            "WHERE id = $1",
+            quarantine_id,
+            *rejection,
+        )
+
+
+class StoredUplink(NamedTuple):
+    """What decoding needs of a stored uplink."""
+
+    time: datetime
+    deduplication_id: UUID
+    dev_addr: str
+    f_cnt: int
+    f_port: int
+    data: bytes
+    object: str | None  # JSON
+    reported_time: datetime | None
+    encrypted: bool
+
+
+async def fetch_redecode_requests(connection: asyncpg.Connection) -> list[int]:
+    """Devices whose stored uplinks are to be decoded anew."""
+    rows = await connection.fetch("SELECT device_id FROM redecode_request ORDER BY requested_at")
+    return [row[0] for row in rows]
+
+
+_STORED = """
+    SELECT time, deduplication_id, dev_addr, f_cnt, f_port, data, object::text, reported_time, encrypted FROM uplink
+    WHERE device_id = $1 AND (time, deduplication_id) > ($2, $3) AND status IN ('unknown_device', 'fault')
+    ORDER BY time, deduplication_id LIMIT $4
+"""
+
+
+async def fetch_undecoded(
+    connection: asyncpg.Connection, device_id: int, after: tuple[datetime, UUID], limit: int
+) -> list[StoredUplink]:
+    """Stored uplinks of the device that gave no values so far, oldest first, those behind ``after``."""
+    return [StoredUplink(*row) for row in await connection.fetch(_STORED, device_id, *after, limit)]
+
+
+class RedecodedRow(NamedTuple):
+    time: datetime
+    deduplication_id: UUID
+    status: str
+    fault: str | None
+    fault_detail: str | None
+    model: str | None
+    object: str | None  # JSON
+
+
+_REDECODED = """
+    UPDATE uplink SET status = new.status, fault = new.fault, fault_detail = new.fault_detail, model = new.model,
+                      object = new.object::jsonb
+    FROM unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[])
+         AS new (time, deduplication_id, status, fault, fault_detail, model, object)
+    WHERE uplink.deduplication_id = new.deduplication_id AND uplink.time = new.time
+"""
+
+
+async def save_redecoded(connection: asyncpg.Connection, rows: Sequence[RedecodedRow]) -> None:
+    """Write what the uplinks' status is now."""
+    if rows:
+        await connection.execute(_REDECODED, *zip(*rows, strict=True))
+
+
+async def finish_redecode(connection: asyncpg.Connection, device_id: int) -> None:
+    await connection.execute("DELETE FROM redecode_request WHERE device_id = $1", device_id)

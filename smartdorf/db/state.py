@@ -1,0 +1,89 @@
+"""What a starting (or reconnecting) writer reads back: the state that its memory had."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from smartdorf.db.batches import SessionRow
+
+
+class RecentFrame(NamedTuple):
+    device_id: int
+    dev_addr: str
+    f_cnt: int
+    time: datetime
+    data: bytes
+    deduplication_id: UUID
+
+
+class LatestValue(NamedTuple):
+    device_id: int
+    channel: int
+    metric: str
+    value: float
+    time: datetime
+
+
+class RuleStateRow(NamedTuple):
+    """Table rule_state."""
+
+    rule: str
+    subject_kind: str
+    subject_id: int
+    phase: str
+    since: datetime
+    readings: int
+    fired_at: datetime | None
+
+
+_SESSIONS = """
+    SELECT DISTINCT ON (device_id, dev_addr) device_id, dev_addr, started_at, first_f_cnt, last_f_cnt, received,
+           retransmissions, last_time
+    FROM frame_gap ORDER BY device_id, dev_addr, started_at DESC
+"""
+
+
+async def fetch_sessions(connection: asyncpg.Connection) -> list[SessionRow]:
+    """The newest session of each (device, dev_addr)."""
+    return [SessionRow(*row) for row in await connection.fetch(_SESSIONS)]
+
+
+_RECENT = """
+    SELECT device_id, dev_addr, f_cnt, time, data, deduplication_id FROM uplink
+    WHERE time > (SELECT max(last_time) FROM frame_gap) - $1::interval AND status <> 'retransmission'
+    ORDER BY time
+"""
+
+
+async def fetch_recent_frames(connection: asyncpg.Connection, window: timedelta) -> list[RecentFrame]:
+    """The frames of the last minutes of event time, oldest first."""
+    return [RecentFrame(*row) for row in await connection.fetch(_RECENT, window)]
+
+
+_LATEST = """
+    SELECT l.device_id, l.channel, m.name, l.value, l.time
+    FROM measurement_latest l JOIN metric m ON m.id = l.metric_id
+"""
+
+
+async def fetch_latest(connection: asyncpg.Connection) -> list[LatestValue]:
+    return [LatestValue(*row) for row in await connection.fetch(_LATEST)]
+
+
+_LAST_HEARD = "SELECT device_id, max(last_time) FROM frame_gap GROUP BY device_id"
+
+
+async def fetch_last_heard(connection: asyncpg.Connection) -> dict[int, datetime]:
+    """When each device was last heard."""
+    return {row[0]: row[1] for row in await connection.fetch(_LAST_HEARD)}
+
+
+_RULE_STATE = "SELECT rule, subject_kind, subject_id, phase, since, readings, fired_at FROM rule_state"
+
+
+async def fetch_rule_state(connection: asyncpg.Connection) -> list[RuleStateRow]:
+    return [RuleStateRow(*row) for row in await connection.fetch(_RULE_STATE)]

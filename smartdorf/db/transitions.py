@@ -1,0 +1,107 @@
+"""Alerts as they open and close: rule state, alert, its history and what has to be told, in the caller's
+transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import asyncpg
+
+from smartdorf.db.batches import json_text
+from smartdorf.db.state import RuleStateRow
+
+_SAVE_STATE = """
+    INSERT INTO rule_state (rule, subject_kind, subject_id, phase, since, readings, fired_at)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::integer[],
+                         $7::timestamptz[])
+    ON CONFLICT (rule, subject_kind, subject_id)
+    DO UPDATE SET phase = excluded.phase, since = excluded.since, readings = excluded.readings,
+                  fired_at = excluded.fired_at
+"""
+_DROP_STATE = """
+    DELETE FROM rule_state USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (rule, kind, id)
+    WHERE rule_state.rule = gone.rule AND subject_kind = kind AND subject_id = gone.id
+"""
+
+
+async def save_rule_state(
+    connection: asyncpg.Connection,
+    rows: Sequence[RuleStateRow],
+    gone: Collection[tuple[str, str, int]],
+) -> None:
+    """Write the instances that changed and drop those that are inactive again (rule, kind, id)."""
+    if rows:
+        await connection.execute(_SAVE_STATE, *zip(*rows, strict=True))
+    if gone:
+        await connection.execute(_DROP_STATE, *zip(*gone, strict=True))
+
+
+class Change(NamedTuple):
+    """An alert opens or closes."""
+
+    kind: str  # fired | resolved
+    rule: str
+    rule_version: str
+    subject_kind: str
+    subject_id: int
+    severity: str
+    since: datetime
+    time: datetime  # event time
+    title: Mapping[str, str]
+    summary: Mapping[str, str]
+    action: Mapping[str, str]
+    inputs: Mapping[str, Any]
+    reason: str | None
+    receivers: Collection[str]
+    stale: bool
+
+
+_OPEN_ALERT = """
+    INSERT INTO alert (rule, rule_version, subject_kind, subject_id, severity, state, since, fired_at, title, summary,
+                       action, inputs)
+    VALUES ($1, $2, $3, $4, $5, 'firing', $6, $7, $8::jsonb, $9::jsonb, $10::jsonb, $11::jsonb)
+    RETURNING id
+"""
+_CLOSE_ALERT = """
+    UPDATE alert SET state = 'resolved', resolved_at = $4
+    WHERE rule = $1 AND subject_kind = $2 AND subject_id = $3 AND state = 'firing'
+    RETURNING id
+"""
+_ADD_EVENT = """
+    INSERT INTO alert_event (alert_id, kind, time, recorded_at, summary, inputs, reason)
+    VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7) RETURNING id
+"""
+_ADD_TO_OUTBOX = """
+    INSERT INTO outbox (alert_event_id, receiver, stale, next_attempt_at)
+    SELECT $1, receiver, $3, $4 FROM unnest($2::text[]) AS receiver
+"""
+
+
+async def record_change(connection: asyncpg.Connection, change: Change, now: datetime) -> None:
+    """Open or close the alert, add to its history, and put one line per receiver into the outbox."""
+    subject = (change.subject_kind, change.subject_id)
+    summary, inputs = json_text(change.summary), json_text(change.inputs)
+    if change.kind == "fired":
+        alert_id = await connection.fetchval(
+            _OPEN_ALERT,
+            change.rule,
+            change.rule_version,
+            *subject,
+            change.severity,
+            change.since,
+            change.time,
+            json_text(change.title),
+            summary,
+            json_text(change.action),
+            inputs,
+        )
+    else:
+        alert_id = await connection.fetchval(_CLOSE_ALERT, change.rule, *subject, change.time)
+        if alert_id is None:  # closed by hand in the database: there is nobody to tell
+            return
+    event_id = await connection.fetchval(
+        _ADD_EVENT, alert_id, change.kind, change.time, now, summary, inputs, change.reason
+    )
+    await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, now)

@@ -1,0 +1,96 @@
+"""Migrations on real servers: once, in order, never twice at the same time, never a changed one."""
+
+import threading
+
+import psycopg
+import pytest
+
+from smartdorf.db import migrate as migrations
+from smartdorf.db.directory import load_directory
+from smartdorf.db.migrate import migrate, require_current, status
+from smartdorf.db.pool import connected
+from smartdorf.errors import DatabaseUnavailableError, SchemaError
+from tests.support.postgres import Database
+
+
+def query(dsn: str, sql: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_a_migrated_database_has_nothing_left_to_do(any_db: Database):
+    assert migrate(any_db.dsn, any_db.profile) == []
+    require_current(any_db.dsn, any_db.profile)
+    assert all(migration.applied and not migration.changed for migration in status(any_db.dsn, any_db.profile))
+
+
+def test_both_profiles_have_the_same_tables_and_columns(plain_db: str, timescale_db: str):
+    columns = (
+        "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns "
+        "WHERE table_schema = 'public' ORDER BY 1, 2"
+    )
+    assert query(plain_db, columns) == query(timescale_db, columns)
+
+
+def test_time_series_are_hypertables(timescale_db: str):
+    found = query(timescale_db, "SELECT hypertable_name FROM timescaledb_information.hypertables ORDER BY 1")
+    assert [row[0] for row in found] == ["device_event", "measurement", "reception", "uplink"]
+
+
+def test_a_migration_that_was_changed_after_it_was_applied_is_refused(plain_db: str):
+    with psycopg.connect(plain_db, autocommit=True) as connection:
+        connection.execute("UPDATE migration_checksum SET checksum = 'another' WHERE name = '0001_tables'")
+    with pytest.raises(SchemaError, match="0001_tables was changed after it had been applied"):
+        migrate(plain_db, "plain")
+    with pytest.raises(SchemaError, match="0001_tables"):
+        require_current(plain_db, "plain")
+    assert [(m.name, m.changed) for m in status(plain_db, "plain")][0] == ("0001_tables", True)
+
+
+def test_a_migration_that_fails_leaves_nothing_behind_and_is_named(plain_db: str, tmp_path, monkeypatch):
+    for folder in ("common", "plain"):
+        (tmp_path / folder).mkdir()
+        for file in (migrations.FOLDER / folder).glob("*.sql"):
+            (tmp_path / folder / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "common" / "0003_broken.sql").write_text("CREATE TABLE half_done (id int);\nSELECT 1/0;\n")
+    monkeypatch.setattr(migrations, "FOLDER", tmp_path)
+    with pytest.raises(SchemaError, match=r"0003_broken failed and was rolled back: division by zero"):
+        migrate(plain_db, "plain")
+    assert query(plain_db, "SELECT to_regclass('half_done')") == [(None,)]
+    (tmp_path / "common" / "0003_broken.sql").write_text("CREATE TABLE half_done (id int);\n")
+    assert migrate(plain_db, "plain") == ["0003_broken"]
+
+
+def test_two_that_start_at_once_migrate_once(postgres_server):
+    with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE migrate_race")
+    dsn = postgres_server.dsn_of("migrate_race")
+    applied: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: applied.append(migrate(dsn, "plain"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(applied) == [[], [], [], ["0001_tables", "0002_nothing_to_do"]]
+
+
+def test_a_server_without_timescaledb_is_refused_with_advice(plain_db: str):
+    with pytest.raises(SchemaError, match='profile = "plain"'):
+        migrate(plain_db, "timescale")
+
+
+def test_a_server_that_is_away_is_said_in_one_line():
+    with pytest.raises(DatabaseUnavailableError) as caught:
+        migrate("postgresql://nobody@127.0.0.1:1/nowhere", "plain")
+    assert "\n" not in str(caught.value)
+
+
+async def test_an_empty_database_is_told_to_be_migrated(postgres_server):
+    with psycopg.connect(postgres_server.dsn, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE never_migrated")
+    dsn = postgres_server.dsn_of("never_migrated")
+    with pytest.raises(SchemaError, match="run `smartdorf db migrate`"):
+        require_current(dsn, "plain")
+    with pytest.raises(SchemaError, match="smartdorf db migrate"):
+        async with connected(dsn) as connection:
+            await load_directory(connection)
