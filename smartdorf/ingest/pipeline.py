@@ -1,0 +1,279 @@
+"""The path of an uplink, top to bottom: parse → decode → insert, keep the new → evaluate → write → commit.
+
+``prepare`` is pure and runs while the batch before is being committed; ``handle_batch`` stores and acknowledges.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from uuid import UUID
+
+import asyncpg
+import structlog
+from msgspec.structs import replace
+
+from smartdorf.alerting.engine import Evaluation, evaluate, reconcile, tick
+from smartdorf.clock import Clock
+from smartdorf.db import batches as db
+from smartdorf.decoding.registry import decode_uplink
+from smartdorf.directory import Device, Directory
+from smartdorf.errors import DatabaseUnavailableError, DataRejectedError
+from smartdorf.ingest import rows
+from smartdorf.ingest.chirpstack import Rejected, parse_event
+from smartdorf.ingest.memory import Content, Memory
+from smartdorf.ingest.rows import Item, Rejection
+from smartdorf.ingest.source import Batch, Message
+from smartdorf.ingest.transitions import write_evaluation
+from smartdorf.ingest.writer import Writer
+from smartdorf.metrics import Metrics
+from smartdorf.model import Decoded, DeviceEvent, Fault, Uplink
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """Messages after parse and decode, and the directory that decoding used."""
+
+    source: str
+    items: list[Item]
+    directory: Directory
+
+    def part(self, items: list[Item]) -> Prepared:
+        return Prepared(self.source, items, self.directory)
+
+
+class Pipeline:
+    """``wake_notifier`` is called after a commit that put something into the outbox."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        content: Content,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        wake_notifier: Callable[[], None],
+    ) -> None:
+        self.writer = writer
+        self._content = content
+        self._clock = clock
+        self._metrics = metrics
+        self._wake_notifier = wake_notifier
+
+    # -- the path -------------------------------------------------------------------------------------------
+
+    async def handle_batch(self, prepared: Prepared, batch: Batch) -> None:
+        """Store one batch, however long the database takes, and only then acknowledge it."""
+        async with self.writer.turn:
+            await self._store(prepared)
+        batch.acknowledge()
+
+    async def handle_replay(self, message: Message) -> Rejection | None:
+        """Store one message that was quarantined; returns why it is refused again, if it is."""
+        prepared = self.prepare("replay", [message])
+        if (rejection := prepared.items[0].rejection) is not None:
+            return rejection
+        async with self.writer.turn:
+            try:
+                await self.writer.patiently(lambda: self._write(prepared))
+            except DataRejectedError as error:
+                return Rejection("refused_by_database", str(error))
+        return None
+
+    def prepare(self, source: str, messages: Iterable[Message]) -> Prepared:
+        """Steps 1 and 2: parse and decode. Changes nothing."""
+        memory = self.writer.memory
+        directory = memory.directory if memory is not None else Directory()
+        return Prepared(source, [self._prepare(message, directory) for message in messages], directory)
+
+    def _prepare(self, message: Message, directory: Directory) -> Item:
+        try:
+            event = parse_event(message.topic, message.payload, message.received_at)
+        except Rejected as rejected:
+            return Item(message, rejection=Rejection(rejected.reason, rejected.detail))
+        except (
+            Exception
+        ) as error:  # a mistake of ours in the parser must not stop the messages behind this one
+            log.exception("parser failed", topic=message.topic)
+            return Item(message, rejection=Rejection("internal_error", f"{type(error).__name__}: {error}"))
+        device = directory.by_dev_eui.get(event.dev_eui)
+        decoded = self.decode(event, device, directory) if isinstance(event, Uplink) else None
+        return Item(message, event, None, device, decoded)
+
+    def decode(self, uplink: Uplink, device: Device | None, directory: Directory) -> Decoded | None:
+        """The uplink's values; None where nobody has said yet which model the device is."""
+        if device is None or device.model is None:
+            return None
+        model = self._content.catalogue.models.get(device.model)
+        if model is None:
+            return Decoded(fault=Fault("unknown_model", f"no decoder named {device.model} is installed"))
+        return decode_uplink(model, uplink, directory.parameters_at(device, uplink.time))
+
+    async def _store(self, prepared: Prepared) -> None:
+        try:
+            await self.writer.patiently(lambda: self._write(prepared))
+        except DataRejectedError as error:
+            await self._set_aside(prepared, error)
+
+    async def _set_aside(self, prepared: Prepared, error: DataRejectedError) -> None:
+        """The database refused a value: find the message that carries it, and quarantine that one alone."""
+        items = prepared.items
+        if len(items) > 1:
+            middle = len(items) // 2
+            await self._store(prepared.part(items[:middle]))
+            await self._store(prepared.part(items[middle:]))
+            return
+        message = items[0].message
+        log.warning("message refused by the database", topic=message.topic, error=str(error))
+        await self._store(
+            prepared.part([Item(message, rejection=Rejection("refused_by_database", str(error)))])
+        )
+
+    async def _write(self, prepared: Prepared) -> None:
+        """Steps 3 to 6 in one transaction; what memory knows changes after its commit."""
+        started = perf_counter()
+        memory = await self.writer.open()
+        if prepared.directory is not memory.directory:  # somebody has onboarded a device meanwhile
+            prepared = self.prepare(prepared.source, [item.message for item in prepared.items])
+        now = self._clock.now()
+        async with self.writer.transaction() as connection:
+            items, directory, gateways = await _identify(connection, memory, prepared.items)
+            ledger = memory.ledger.begin()
+            first = rows.first_rows(items, ledger)
+            new = await db.insert_uplinks(connection, list(first.uplinks.values()))
+            further = rows.further_rows(first, new, ledger, directory, gateways, memory.metrics)
+            evaluation = evaluate(memory.rules, memory.state, further.observations)
+            await db.insert_receptions(connection, further.receptions)
+            await db.insert_measurements(connection, further.measurements)
+            await db.save_sessions(
+                connection, [rows.session_row(*entry) for entry in ledger.sessions.items()]
+            )
+            await db.insert_device_events(connection, _event_rows(items))
+            await db.insert_quarantine(connection, _quarantine_rows(prepared))
+            told = await write_evaluation(connection, evaluation, memory.rules, now)
+        memory.directory, memory.gateways = directory, gateways
+        memory.ledger.apply(ledger)
+        self._after(memory, evaluation, told=told)
+        self._count(prepared, first, new, further.missing_frames, perf_counter() - started)
+
+    def _after(self, memory: Memory, evaluation: Evaluation, *, told: bool) -> None:
+        memory.state.apply(evaluation)
+        self._metrics.count_transitions(
+            t.kind for t in evaluation.transitions if t.kind in ("fired", "resolved")
+        )
+        if told:
+            self._wake_notifier()
+
+    # -- time -----------------------------------------------------------------------------------------------
+
+    async def tick(self, now: datetime) -> None:
+        """Let the rules' timers advance to ``now``; the caller sees to it that the sources have caught up.
+
+        While the database is away nothing advances: the next tick does it.
+        """
+        async with self.writer.turn:
+            memory = self.writer.memory
+            if memory is not None:
+                await self._write_evaluation(memory, tick(memory.rules, memory.state, now), now)
+
+    async def rebind(self) -> None:
+        """Devices or places were changed, or the service starts: alerts of what is gone are closed."""
+        async with self.writer.turn:
+            memory = await self.writer.patiently(self.writer.reload_directory)
+            now = self._clock.now()
+            await self._write_evaluation(memory, reconcile(memory.rules, memory.state, now), now)
+
+    async def _write_evaluation(self, memory: Memory, evaluation: Evaluation, now: datetime) -> None:
+        if evaluation.is_empty:
+            return
+        try:
+            async with self.writer.transaction() as connection:
+                told = await write_evaluation(connection, evaluation, memory.rules, now)
+        except DatabaseUnavailableError as error:
+            self.writer.lost(error)
+            return
+        self._after(memory, evaluation, told=told)
+
+    # -- counting -------------------------------------------------------------------------------------------
+
+    def _count(
+        self, prepared: Prepared, first: rows.FirstRows, new: set[UUID], missing: int, seconds: float
+    ) -> None:
+        items = prepared.items
+        stored = [row for key, row in first.uplinks.items() if key in new]
+        arrived = sum(isinstance(item.event, Uplink) for item in items)
+        by_status = Counter(row.status for row in stored)
+        self._metrics.count_batch(
+            messages=len(items),
+            commit_seconds=seconds,
+            uplinks={
+                "stored": len(stored),
+                "duplicate": arrived - len(stored),
+                "retransmission": by_status["retransmission"],
+                "unknown_device": by_status["unknown_device"],
+            },
+            events=Counter(item.event.type for item in items if isinstance(item.event, DeviceEvent)),
+            faults=Counter((row.fault, row.model or "") for row in stored if row.fault is not None),
+            quarantined=Counter(item.rejection.reason for item in items if item.rejection is not None),
+            missing_frames=missing,
+        )
+        newest = max((row.ns_time for row in stored if row.ns_time is not None), default=None)
+        if newest is not None:
+            self._metrics.lag.set((self._clock.now() - newest).total_seconds())
+
+
+async def _identify(
+    connection: asyncpg.Connection, memory: Memory, items: Sequence[Item]
+) -> tuple[Sequence[Item], Directory, dict[str, int]]:
+    """Give every device and gateway of the batch its id; those never heard of before are added.
+
+    The items given stay as they are: should the transaction fail, the new ids are void.
+    """
+    directory, gateways = memory.directory, memory.gateways
+    strangers = {
+        item.event.dev_eui: item.event.device
+        for item in items
+        if item.event is not None and item.device is None
+    }
+    if strangers:
+        ids = await db.add_devices(
+            connection,
+            [
+                db.UnknownDevice(eui, info.device_name, info.device_profile_name, info.application_name)
+                for eui, info in strangers.items()
+            ],
+        )
+        directory = directory.with_devices(
+            Device(ids[eui], eui, info.device_name) for eui, info in strangers.items()
+        )
+        items = [
+            replace(item, device=directory.by_dev_eui[item.event.dev_eui])
+            if item.event is not None and item.device is None
+            else item
+            for item in items
+        ]
+    heard = {r.gateway_id for item in items if isinstance(item.event, Uplink) for r in item.event.receptions}
+    if unknown := heard - gateways.keys():
+        gateways = {**gateways, **await db.add_gateways(connection, unknown)}
+    return items, directory, gateways
+
+
+def _event_rows(items: Iterable[Item]) -> list[db.DeviceEventRow]:
+    return [
+        rows.device_event_row(item.event, item.device.id, item.message.received_at)
+        for item in items
+        if isinstance(item.event, DeviceEvent) and item.device is not None
+    ]
+
+
+def _quarantine_rows(prepared: Prepared) -> list[db.QuarantineRow]:
+    return [
+        rows.quarantine_row(item.message, item.rejection, prepared.source)
+        for item in prepared.items
+        if item.rejection is not None
+    ]

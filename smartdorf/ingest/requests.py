@@ -1,0 +1,159 @@
+"""Work that people asked for: quarantined messages tried again, stored uplinks of a device decoded anew.
+
+Both go through the one writer. What is decoded anew is stored, and becomes the latest value where it is the newest;
+it does not pass the rules: an alert about the past helps nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from smartdorf.clock import Clock
+from smartdorf.db import batches as db
+from smartdorf.db import requests as db_requests
+from smartdorf.db.requests import QuarantinedMessage, RedecodedRow, StoredUplink
+from smartdorf.directory import Device
+from smartdorf.ingest import rows
+from smartdorf.ingest.memory import Memory
+from smartdorf.ingest.pipeline import Pipeline
+from smartdorf.ingest.source import Message
+from smartdorf.model import DeviceInfo, Quality, Uplink
+
+log = structlog.get_logger(__name__)
+
+_BEGINNING = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
+SLICE = 500  # uplinks a transaction, so that live ones never wait long
+
+
+async def work_off_requests(pipeline: Pipeline, clock: Clock) -> None:
+    """Do all that was asked for, in slices between which live batches get their turn."""
+    while await _replay_some(pipeline, clock):
+        pass
+    for device_id in await _redecode_requests(pipeline):
+        await _redecode(pipeline, device_id)
+
+
+async def _replay_some(pipeline: Pipeline, clock: Clock) -> bool:
+    writer = pipeline.writer
+
+    async def fetch() -> list[QuarantinedMessage]:
+        await writer.open()
+        async with writer.transaction() as connection:
+            return await db_requests.fetch_replay_requests(connection, SLICE)
+
+    async with writer.turn:
+        requested = await writer.patiently(fetch)
+    for quarantined in requested:
+        await _replay(pipeline, quarantined, clock)
+    return bool(requested)
+
+
+async def _replay(pipeline: Pipeline, quarantined: QuarantinedMessage, clock: Clock) -> None:
+    message = Message(quarantined.topic, bytes(quarantined.payload), 1, clock.now(), duplicate=False)
+    outcome = await pipeline.handle_replay(message)
+    writer = pipeline.writer
+
+    async def finish() -> None:
+        await writer.open()
+        async with writer.transaction() as connection:
+            rejection = (outcome.reason, outcome.detail) if outcome is not None else None
+            await db_requests.finish_replay(connection, quarantined.id, clock.now(), rejection)
+
+    async with writer.turn:
+        await writer.patiently(finish)
+    log.info("quarantined message replayed", id=quarantined.id, reason=outcome.reason if outcome else "used")
+
+
+async def _redecode_requests(pipeline: Pipeline) -> list[int]:
+    writer = pipeline.writer
+
+    async def fetch() -> list[int]:
+        await writer.open()
+        async with writer.transaction() as connection:
+            return await db_requests.fetch_redecode_requests(connection)
+
+    async with writer.turn:
+        return await writer.patiently(fetch)
+
+
+async def _redecode(pipeline: Pipeline, device_id: int) -> None:
+    """Decode the device's stored uplinks that gave no values so far, oldest first."""
+    writer, after, count = pipeline.writer, _BEGINNING, 0
+    while True:
+        async with writer.turn:
+            stored = await writer.patiently(partial(_redecode_slice, pipeline, device_id, after))
+        count += len(stored)
+        if len(stored) < SLICE:
+            break
+        after = (stored[-1].time, stored[-1].deduplication_id)
+    log.info("stored uplinks decoded anew", device_id=device_id, uplinks=count)
+
+
+async def _redecode_slice(
+    pipeline: Pipeline, device_id: int, after: tuple[datetime, UUID]
+) -> Sequence[StoredUplink]:
+    memory = await pipeline.writer.open()
+    device = memory.directory.devices[device_id]
+    async with pipeline.writer.transaction() as connection:
+        stored = await db_requests.fetch_undecoded(connection, device_id, after, SLICE)
+        redecoded, measurements = _decode_again(pipeline, memory, device, stored)
+        await db_requests.save_redecoded(connection, redecoded)
+        await db.insert_measurements(connection, measurements, replace=True)
+        if len(stored) < SLICE:
+            await db_requests.finish_redecode(connection, device_id)
+    names = {metric_id: name for name, metric_id in memory.metrics.items()}
+    for row in measurements:
+        memory.state.remember(row.device_id, row.channel, names[row.metric_id], row.value, row.time)
+    return stored
+
+
+def _decode_again(
+    pipeline: Pipeline, memory: Memory, device: Device, stored: Sequence[StoredUplink]
+) -> tuple[list[RedecodedRow], list[db.MeasurementRow]]:
+    redecoded: list[RedecodedRow] = []
+    measurements: list[db.MeasurementRow] = []
+    for row in stored:
+        uplink = _uplink(row, device)
+        decoded = pipeline.decode(uplink, device, memory.directory)
+        status = rows.status_of(decoded, retransmission=False)
+        fault = decoded.fault if decoded is not None else None
+        redecoded.append(
+            RedecodedRow(
+                row.time,
+                row.deduplication_id,
+                status,
+                fault.reason if fault else None,
+                fault.detail if fault else None,
+                device.model if decoded is not None else None,
+                rows.object_of(decoded, uplink),
+            )
+        )
+        if decoded is not None:
+            quality = Quality.TIME_REPLACED if row.reported_time is not None else Quality.OK
+            measurements.extend(
+                rows.measurement_rows(
+                    decoded.samples, device.id, memory.directory, memory.metrics, int(quality)
+                )
+            )
+    return redecoded, measurements
+
+
+def _uplink(row: StoredUplink, device: Device) -> Uplink:
+    return Uplink(
+        deduplication_id=row.deduplication_id,
+        device=DeviceInfo(device.dev_eui),
+        dev_addr=row.dev_addr,
+        time=row.time,
+        f_cnt=row.f_cnt,
+        f_port=row.f_port,
+        data=bytes(row.data),
+        object=msgspec.json.decode(row.object) if row.object else None,
+        reported_time=row.reported_time,
+        encrypted=row.encrypted,
+    )

@@ -1,0 +1,231 @@
+"""From what was parsed and decoded to the rows of the database. Pure; knows no connection and no clock."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from msgspec import Struct
+
+from smartdorf.alerting.engine import Observation
+from smartdorf.db.batches import (
+    DeviceEventRow,
+    MeasurementRow,
+    QuarantineRow,
+    ReceptionRow,
+    SessionRow,
+    UplinkRow,
+    json_text,
+)
+from smartdorf.directory import Device, Directory
+from smartdorf.ingest.frames import LedgerBatch, Session, SessionKey
+from smartdorf.ingest.source import Message
+from smartdorf.model import Decoded, DeviceEvent, Event, Quality, Sample, Uplink
+
+
+class Rejection(Struct, frozen=True):
+    """Why a message cannot be used."""
+
+    reason: str
+    detail: str
+
+
+class Item(Struct):
+    """One message on its way: what became of it so far."""
+
+    message: Message
+    event: Event | None = None
+    rejection: Rejection | None = None
+    device: Device | None = None  # None: never heard of
+    decoded: Decoded | None = None  # of an uplink whose device has a model
+
+
+def quarantine_row(message: Message, rejection: Rejection, source: str) -> QuarantineRow:
+    """Unique by topic and payload, so that a redelivery is the same row."""
+    digest = hashlib.blake2b(message.topic.encode() + b"\0" + message.payload, digest_size=16).digest()
+    return QuarantineRow(
+        digest,
+        message.topic,
+        message.payload,
+        rejection.reason,
+        rejection.detail.replace("\0", "\ufffd"),  # the one character that PostgreSQL's text cannot hold
+        source,
+        message.received_at,
+    )
+
+
+class FirstRows(NamedTuple):
+    """One row per uplink of a batch, by deduplication id: what the database is asked first."""
+
+    items: dict[UUID, Item]
+    uplinks: dict[UUID, UplinkRow]
+
+
+class FurtherRows(NamedTuple):
+    """Everything that follows from the uplinks that were new."""
+
+    observations: list[Observation]
+    receptions: list[ReceptionRow]
+    measurements: list[MeasurementRow]
+    missing_frames: int  # by how many the number of missing frames changed
+
+
+def first_rows(items: Iterable[Item], ledger: LedgerBatch) -> FirstRows:
+    """Rows of table uplink; an uplink that stands in the batch twice counts once."""
+    kept: dict[UUID, Item] = {}
+    uplinks: dict[UUID, UplinkRow] = {}
+    for item in items:
+        uplink, device = item.event, item.device
+        if not isinstance(uplink, Uplink) or device is None or uplink.deduplication_id in kept:
+            continue
+        status = status_of(item.decoded, retransmission=ledger.is_retransmission(device.id, uplink))
+        kept[uplink.deduplication_id] = item
+        uplinks[uplink.deduplication_id] = uplink_row(
+            uplink, device, item.decoded, item.message.received_at, status
+        )
+    return FirstRows(kept, uplinks)
+
+
+def further_rows(
+    first: FirstRows,
+    new: Collection[UUID],
+    ledger: LedgerBatch,
+    directory: Directory,
+    gateways: Mapping[str, int],
+    metrics: Mapping[str, int],
+) -> FurtherRows:
+    """What the new uplinks bring: observations for the rules, receptions, measurements, frame counts."""
+    seen: list[Observation] = []
+    receptions: list[ReceptionRow] = []
+    measurements: list[MeasurementRow] = []
+    missing = 0
+    for key, row in first.uplinks.items():
+        item = first.items[key]
+        uplink = item.event
+        if key not in new or not isinstance(uplink, Uplink):
+            continue
+        retransmission = row.status == "retransmission"
+        missing += ledger.count(row.device_id, uplink, retransmission=retransmission)
+        receptions.extend(reception_rows(uplink, row.device_id, gateways))
+        if retransmission:  # its values were told by the first of the two
+            continue
+        seen.extend(observations(uplink, row.device_id, item.decoded))
+        if item.decoded is not None and item.decoded.samples:
+            quality = Quality.TIME_REPLACED if uplink.reported_time is not None else Quality.OK
+            measurements.extend(
+                measurement_rows(item.decoded.samples, row.device_id, directory, metrics, int(quality))
+            )
+    return FurtherRows(seen, receptions, measurements, missing)
+
+
+def status_of(decoded: Decoded | None, *, retransmission: bool) -> str:
+    """Column uplink.status."""
+    if retransmission:
+        return "retransmission"
+    if decoded is None:
+        return "unknown_device"
+    if decoded.fault is not None:
+        return "fault"
+    return "decoded" if decoded.samples else "nothing"
+
+
+def object_of(decoded: Decoded | None, uplink: Uplink) -> str | None:
+    """Column uplink.object: what no measurement carries; before a device is known, all that ChirpStack gave."""
+    value: Mapping[str, Any] | None = uplink.object if decoded is None or decoded.fault else decoded.object
+    return json_text(value) if value else None
+
+
+def uplink_row(
+    uplink: Uplink, device: Device, decoded: Decoded | None, received_at: datetime, status: str
+) -> UplinkRow:
+    best = max(uplink.receptions, key=_strength, default=None)
+    fault = decoded.fault if decoded is not None else None
+    return UplinkRow(
+        uplink.time,
+        uplink.deduplication_id,
+        device.id,
+        uplink.dev_addr,
+        uplink.f_cnt,
+        uplink.f_port,
+        uplink.dr,
+        uplink.adr,
+        uplink.confirmed,
+        uplink.encrypted,
+        uplink.frequency,
+        uplink.data,
+        object_of(decoded, uplink),
+        best.rssi if best else None,
+        best.snr if best else None,
+        len(uplink.receptions),
+        uplink.ns_time,
+        uplink.reported_time,
+        received_at,
+        status,
+        fault.reason if fault else None,
+        fault.detail.replace("\0", "\ufffd") if fault else None,
+        device.model if decoded is not None else None,
+    )
+
+
+def _strength(reception: Any) -> tuple[float, int]:
+    return reception.snr, reception.rssi
+
+
+def reception_rows(uplink: Uplink, device_id: int, gateways: Mapping[str, int]) -> Iterable[ReceptionRow]:
+    for reception in uplink.receptions:
+        gateway_id = gateways[reception.gateway_id]
+        yield ReceptionRow(uplink.time, device_id, gateway_id, uplink.f_cnt, reception.rssi, reception.snr)
+
+
+def measurement_rows(
+    samples: Iterable[Sample],
+    device_id: int,
+    directory: Directory,
+    metrics: Mapping[str, int],
+    extra_quality: int = 0,
+) -> Iterable[MeasurementRow]:
+    """``extra_quality``: bits that all values of this uplink get."""
+    for sample in samples:
+        place = directory.place_at(device_id, sample.channel, sample.time)
+        yield MeasurementRow(
+            sample.time,
+            device_id,
+            sample.channel,
+            metrics[sample.metric],
+            sample.value,
+            sample.quality | extra_quality,
+            place.id if place is not None else None,
+        )
+
+
+def observations(uplink: Uplink, device_id: int, decoded: Decoded | None) -> list[Observation]:
+    """What the rules see of one uplink: its values grouped by their times, oldest first.
+
+    The last one is at the uplink's own time, with or without values: the device was heard.
+    """
+    by_time: dict[datetime, list[tuple[int, str, float]]] = {}
+    for sample in decoded.samples if decoded is not None else ():
+        by_time.setdefault(sample.time, []).append((sample.channel, sample.metric, sample.value))
+    heard = tuple(by_time.pop(uplink.time, ()))
+    found = [Observation(device_id, time, tuple(by_time[time])) for time in sorted(by_time)]
+    found.append(Observation(device_id, uplink.time, heard))
+    return found
+
+
+def device_event_row(event: DeviceEvent, device_id: int, received_at: datetime) -> DeviceEventRow:
+    return DeviceEventRow(event.time, device_id, event.type, event.key, json_text(event.payload), received_at)
+
+
+def session_row(key: SessionKey, session: Session) -> SessionRow:
+    return SessionRow(
+        *key,
+        session.started_at,
+        session.first_f_cnt,
+        session.last_f_cnt,
+        session.received,
+        session.retransmissions,
+        session.last_time,
+    )

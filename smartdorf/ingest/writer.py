@@ -1,0 +1,123 @@
+"""The one connection that writes, the lock it holds, and the memory that goes with it.
+
+Knows nothing of messages: it gives its callers a transaction and a memory that fits the database, and when the
+database goes away it waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import asyncpg
+import structlog
+
+from smartdorf.db.batches import create_stages
+from smartdorf.db.directory import load_directory
+from smartdorf.db.pool import connect_writer, mapped_errors
+from smartdorf.errors import DatabaseUnavailableError
+from smartdorf.ingest.memory import Content, Memory, bind_rules, load_memory
+from smartdorf.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+RETRY_FIRST, RETRY_LONGEST = 0.2, 5.0  # seconds between two tries to reach the database
+CHANNEL = "smartdorf"  # NOTIFY: the directory was changed, or work was asked for
+
+
+class Writer:
+    """Use through ``turn`` (one at a time) and ``patiently`` (until the database has taken it)."""
+
+    def __init__(
+        self, dsn: str, content: Content, metrics: Metrics, on_notify: Callable[[str], None]
+    ) -> None:
+        self._dsn = dsn
+        self._content = content
+        self._metrics = metrics
+        self._on_notify = on_notify
+        self._connection: asyncpg.Connection | None = None
+        self.turn = asyncio.Lock()  # batches, ticks and requests follow one another
+        self.memory: Memory | None = None  # None: not connected
+
+    @property
+    def is_writer(self) -> bool:
+        return self.memory is not None
+
+    async def open(self) -> Memory:
+        """Connect, take the lock and load the memory, where that is not done yet.
+
+        Raises DatabaseUnavailableError, SchemaError, or AlreadyRunningError naming the other writer.
+        """
+        if self.memory is None or self._connection is None or self._connection.is_closed():
+            self._drop()
+            connection = await connect_writer(self._dsn)
+            try:
+                with mapped_errors():
+                    await create_stages(connection)
+                    await connection.add_listener(CHANNEL, self._heard)
+                    self.memory = await load_memory(connection, self._content)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
+            self._metrics.database_up.set(1)
+            log.info(
+                "writer is ready",
+                devices=len(self.memory.directory.devices),
+                rules=len(self._content.rules.rules),
+            )
+        return self.memory
+
+    def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        self._on_notify(str(payload))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
+        """A transaction; its errors are ours. To be used after ``open`` and within ``turn``."""
+        if self._connection is None:
+            raise DatabaseUnavailableError
+        with mapped_errors():
+            async with self._connection.transaction():
+                yield self._connection
+
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Do ``work``; while the database is away, wait and try again.
+
+        Each try begins with a memory read back from the database: whether a commit that broke off has happened
+        is known there and nowhere else.
+        """
+        delay = RETRY_FIRST
+        while True:
+            try:
+                return await work()
+            except DatabaseUnavailableError as error:
+                self.lost(error)
+            await asyncio.sleep(delay)
+            delay = min(delay * 2, RETRY_LONGEST)
+
+    async def reload_directory(self) -> Memory:
+        """Read devices and places anew and bind the rules to them."""
+        memory = await self.open()
+        async with self.transaction() as connection:
+            memory.directory = await load_directory(connection)
+        memory.rules = bind_rules(self._content, memory.directory)
+        return memory
+
+    def lost(self, error: DatabaseUnavailableError) -> None:
+        """The database went away: the memory is void until ``open`` has read it back."""
+        if self.memory is not None:
+            log.warning("database lost; nothing is acknowledged until it is back", error=str(error))
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._connection = self.memory = None
+        self._metrics.database_up.set(0)
+
+    async def close(self) -> None:
+        async with self.turn:
+            self._drop()
