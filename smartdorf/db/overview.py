@@ -42,11 +42,11 @@ class AlertLine(NamedTuple):
 async def fetch_newest_alerts(pool: asyncpg.Pool, limit: int) -> list[AlertLine]:
     """Open alerts first, then those that ended last."""
     rows = await pool.fetch(
-        "SELECT id, state, severity, fired_at, resolved_at, summary::text FROM alert "
+        "SELECT id, state, severity, fired_at, resolved_at, summary::text AS summary FROM alert "
         "ORDER BY state = 'resolved', coalesce(resolved_at, fired_at) DESC LIMIT $1",
         limit,
     )
-    return [AlertLine(*row[:5], msgspec.json.decode(row[5])) for row in rows]
+    return [AlertLine(**{**row, "summary": msgspec.json.decode(row["summary"])}) for row in rows]
 
 
 _COUNTS = """

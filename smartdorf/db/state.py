@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -34,7 +34,7 @@ class RuleStateRow(NamedTuple):
     rule: str
     subject_kind: str
     subject_id: int
-    phase: str
+    phase: Literal["pending", "firing"]
     since: datetime
     readings: int
     fired_at: datetime | None

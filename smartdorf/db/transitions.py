@@ -73,6 +73,12 @@ _ADD_EVENT = """
     INSERT INTO alert_event (alert_id, kind, time, recorded_at, summary, inputs, reason)
     VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7) RETURNING id
 """
+# Whoever was to hear that it fired hears that it is over, whatever the rule says by now.
+_TELL_THE_END = """
+    INSERT INTO outbox (alert_event_id, receiver, stale, next_attempt_at)
+    SELECT DISTINCT $1::bigint, o.receiver, $3::boolean, $4::timestamptz
+    FROM outbox o JOIN alert_event e ON e.id = o.alert_event_id WHERE e.alert_id = $2 AND e.kind = 'fired'
+"""
 _ADD_TO_OUTBOX = """
     INSERT INTO outbox (alert_event_id, receiver, stale, next_attempt_at)
     SELECT $1, receiver, $3, $4 FROM unnest($2::text[]) AS receiver
@@ -104,4 +110,7 @@ async def record_change(connection: asyncpg.Connection, change: Change, now: dat
     event_id = await connection.fetchval(
         _ADD_EVENT, alert_id, change.kind, change.time, now, summary, inputs, change.reason
     )
-    await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, now)
+    if change.kind == "fired":
+        await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, now)
+    else:
+        await connection.execute(_TELL_THE_END, event_id, alert_id, change.stale, now)

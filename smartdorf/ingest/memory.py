@@ -18,6 +18,7 @@ from smartdorf.db import directory as db_directory
 from smartdorf.db import state as db_state
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.directory import Directory
+from smartdorf.errors import Problem
 from smartdorf.ingest.frames import RETRANSMISSION_WINDOW, FrameLedger, Session
 from smartdorf.vocabulary import Vocabulary
 
@@ -43,6 +44,11 @@ class Content:
     rules: RuleSet
 
     @property
+    def problems(self) -> list[Problem]:
+        """What is broken and was left out."""
+        return [*self.catalogue.problems, *self.rules.problems]
+
+    @property
     def categories(self) -> Mapping[str, str]:
         """Category by model."""
         return {name: model.category for name, model in self.catalogue.models.items()}
@@ -63,7 +69,7 @@ async def load_memory(connection: asyncpg.Connection, content: Content) -> Memor
 
 def bind_rules(content: Content, directory: Directory) -> BoundRules:
     """The rules, with the devices and places that they watch."""
-    return bind(content.rules.rules, directory, content.categories)
+    return bind(content.rules, directory, content.categories)
 
 
 async def _load_ledger(connection: asyncpg.Connection) -> FrameLedger:

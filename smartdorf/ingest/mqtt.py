@@ -47,6 +47,7 @@ SETTLED = 2.0  # seconds after connecting before "caught up" may be said: the ba
 QUIET = 1.0  # seconds without a message, after which nothing more is queued
 GOODBYE = 2.0  # seconds for the last bytes of a polite end
 PINGS_PER_KEEP_ALIVE = 3
+FOREVER = 0xFFFF_FFFF  # a session expiry, as MQTT writes "never"
 REFUSED = 0x80  # SUBACK codes from here on
 
 
@@ -107,7 +108,7 @@ class MqttSource:
         self.name = connection.name
         self._connection = connection
         self._clock = clock
-        self._wire: Wire | None = None  # while connected
+        self._wire: Wire | None = None  # from connecting to parting
         self._orphans: list[Message] = []  # arrived on a connection that has died; not handed out yet
         self._most = 2 * connection.max_batch
         self._budget = Budget(self._most, 2 * connection.max_batch_bytes)
@@ -243,7 +244,7 @@ class MqttSource:
             password=None if connection.password is None else connection.password.encode(),
             clean_start=False,
             keep_alive=max(1, int(connection.keep_alive.total_seconds())),
-            session_expiry_interval=int(connection.session_expiry.total_seconds()),
+            session_expiry_interval=min(int(connection.session_expiry.total_seconds()), FOREVER),
             receive_max=min(self._most, 65_535),
         )
         self._wire = wire  # before the answer: the backlog may come in one piece with it

@@ -233,7 +233,7 @@ def _explain_disconnect(connection: MqttConnection, packet: mqtt5.DisconnectPack
 
 
 def _explain_tls(connection: MqttConnection, error: ssl.SSLError) -> str:
-    reason = (error.reason or str(error)).replace("_", " ").lower()
+    reason = (getattr(error, "reason", None) or str(error)).replace("_", " ").lower()
     if isinstance(error, ssl.SSLCertVerificationError):
         text = _(
             "{address}: the broker's certificate is not accepted: {reason}. Is ca_file right, and the host name?"

@@ -21,7 +21,8 @@ from smartdorf.ingest.mqtt_connection import BrokerError, MqttConnection, explai
 from smartdorf.ingest.mqtt_protocol import Budget, Wire
 from smartdorf.ingest.mqtt_tls import EXPIRY_WARNING, CertificateError
 
-_PLENTY = 100_000  # messages that may arrive between the subscription and its answer; they are not kept
+# what may arrive while the subscription is answered; it goes with the probe
+_MESSAGES, _BYTES = 10_000, 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ async def probe(connection: MqttConnection, now: datetime) -> ProbeResult:
     """Connect, subscribe to the topics, leave; never raises for what a person can put right."""
     problems: list[str] = []
     warnings: list[str] = []
-    wire = Wire(Budget(_PLENTY, _PLENTY), lambda: now, lambda: None)
+    wire = Wire(Budget(_MESSAGES, _BYTES), lambda: now, lambda: None)
     try:
         await _connect(connection, wire)
         problems += await _subscribe(connection, wire)

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 import mqtt5
 
@@ -36,7 +37,7 @@ from smartdorf.ingest.mqtt_packets import (
 from smartdorf.ingest.source import Message
 
 MAX_MESSAGE = 2 * 1024 * 1024  # bytes of a packet kept whole; an uplink event has 1 to 10 KB
-KEPT = 64 * 1024  # bytes kept of a bigger one
+KEPT = 128 * 1024  # bytes kept of a bigger one; the longest topic has 64 KiB
 UNANSWERED_PINGS = 2  # so many in a row while we were reading: nobody is there
 NO_BARRIER = -1
 PUBLISH = 3  # the packet type in the upper half of the first byte
@@ -188,9 +189,9 @@ class Wire(asyncio.Protocol):
         closed, its answers would meet a closed socket, and the reset would wipe out our last acknowledgements.
         """
         if self._transport is not None and not self._transport.is_closing() and not self._leaving:
+            self._write(mqtt5.DisconnectPacket().write())
             self._leaving = True
             self._rest = b""
-            self._write(mqtt5.DisconnectPacket().write())
             self._transport.resume_reading()
 
     def abort(self) -> None:
@@ -200,13 +201,12 @@ class Wire(asyncio.Protocol):
     # -- what the event loop calls --------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by behaviour only
 
     def data_received(self, data: bytes) -> None:
         self._unanswered = 0
-        if self._leaving:
-            return
+        if self._leaving or self._transport is None or self._transport.is_closing():
+            return  # nobody would acknowledge it; a TLS layer may deliver something even now
         if self.paused:  # a TLS layer may deliver what it had decrypted before
             self._rest += data
             return
@@ -300,6 +300,8 @@ class Wire(asyncio.Protocol):
             return
         size = packet_size(self._rest[:5])
         if size > MAX_MESSAGE:
+            if self._rest[0] >> 4 != PUBLISH:
+                raise ProtocolViolation(f"a packet of type {self._rest[0] >> 4} with {size} bytes")
             self._oversized = (self._rest[:KEPT], size)
             self._swallow = size - len(self._rest)
             self._rest = b""
@@ -320,5 +322,5 @@ class Wire(asyncio.Protocol):
         return data[taken:]
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._transport.is_closing() and not self._leaving:
             self._transport.write(data)

@@ -92,6 +92,9 @@ class Pipeline:
         return Prepared(source, [self._prepare(message, directory) for message in messages], directory)
 
     def _prepare(self, message: Message, directory: Directory) -> Item:
+        if message.original_size is not None:
+            detail = f"{message.original_size} bytes; only the beginning was kept"
+            return Item(message, rejection=Rejection("too_large", detail))
         try:
             event = parse_event(message.topic, message.payload, message.received_at)
         except Rejected as rejected:

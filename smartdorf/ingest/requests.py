@@ -14,6 +14,8 @@ from uuid import UUID
 import msgspec
 import structlog
 
+from smartdorf.alerting.engine import Changes, Evaluation
+from smartdorf.alerting.memory import Reading, Series
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.db import requests as db_requests
@@ -107,10 +109,20 @@ async def _redecode_slice(
         await db.insert_measurements(connection, measurements, replace=True)
         if len(stored) < SLICE:
             await db_requests.finish_redecode(connection, device_id)
-    names = {metric_id: name for name, metric_id in memory.metrics.items()}
-    for row in measurements:
-        memory.state.remember(row.device_id, row.channel, names[row.metric_id], row.value, row.time)
+    _remember(memory, measurements)
     return stored
+
+
+def _remember(memory: Memory, measurements: Sequence[db.MeasurementRow]) -> None:
+    """Values from the past that are the newest of their series: the rules know them from now on."""
+    names = {metric_id: name for name, metric_id in memory.metrics.items()}
+    latest: dict[Series, Reading] = {}
+    for row in measurements:
+        series = (row.device_id, row.channel, names[row.metric_id])
+        known = latest.get(series) or memory.state.latest.get(series)
+        if known is None or row.time > known[1]:
+            latest[series] = (row.value, row.time)
+    memory.state.apply(Evaluation(memory.rules, Changes({}, latest, {}, {}), []))
 
 
 def _decode_again(

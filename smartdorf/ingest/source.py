@@ -84,5 +84,9 @@ class Source(Protocol):
         ...
 
     async def close(self) -> None:
-        """Leave politely and let ``run`` and ``batches`` end. Acknowledge what is committed before."""
+        """Leave politely and let ``run`` and ``batches`` end. Acknowledge what is committed before.
+
+        ``batches`` still yields what is in memory. Who does not want it stops asking: the broker has it, too,
+        except for messages with QoS 0 and those of a broker that has forgotten us.
+        """
         ...

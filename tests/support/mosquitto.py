@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mqtt5
+import pytest
 import trustme
 
 # Debian's defaults lose messages (a queue of 1,000, 20 in flight); a broker for smartdorf is set up like this
@@ -145,8 +147,8 @@ class Publisher:
         self.window = 0
 
     @classmethod
-    async def connect(cls, port: int, client_id: str = "") -> Publisher:
-        publisher = cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def connect(cls, port: int, client_id: str = "", tls: ssl.SSLContext | None = None) -> Publisher:
+        publisher = cls(*await asyncio.open_connection("127.0.0.1", port, ssl=tls))
         publisher._writer.write(
             mqtt5.ConnectPacket(client_id, clean_start=False, session_expiry_interval=600).write()
         )
@@ -201,7 +203,9 @@ async def publish(port: int, topic: str, payloads: Iterable[bytes], qos: int = 1
 def _program(name: str) -> str:
     path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin")
     if path is None:
-        raise RuntimeError(f"{name} is not installed: apt-get install mosquitto")
+        pytest.fail(
+            f"{name} is missing, and these tests need a real broker: apt-get install mosquitto", pytrace=False
+        )
     return path
 
 

@@ -1,3 +1,3 @@
 -- The plain profile keeps ordinary tables: for the demo, tests and trying out, not for production.
 -- This file keeps both profiles at the same number.
-SELECT 1;
+DO $$ BEGIN END $$;

@@ -1,0 +1,5 @@
+"""python -m smartdorf"""
+
+from smartdorf.cli.main import main
+
+main()

@@ -1,0 +1,262 @@
+"""The only place where the parts meet: open, start named tasks, stop, drain, close."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+import structlog
+
+from smartdorf.clock import Clock
+from smartdorf.config.rules import load_rules
+from smartdorf.config.settings import (
+    LogReceiverSettings,
+    MqttSettings,
+    Settings,
+    WebhookReceiverSettings,
+    read_secret,
+)
+from smartdorf.content import shipped
+from smartdorf.db.pool import open_pool
+from smartdorf.decoding.registry import load_catalogue
+from smartdorf.errors import SmartdorfError
+from smartdorf.ingest.memory import Content
+from smartdorf.ingest.mqtt import MqttSource
+from smartdorf.ingest.mqtt_connection import MqttConnection
+from smartdorf.ingest.mqtt_tls import TlsFiles
+from smartdorf.ingest.pipeline import Pipeline
+from smartdorf.ingest.requests import work_off_requests
+from smartdorf.ingest.source import Source
+from smartdorf.ingest.writer import Writer
+from smartdorf.metrics import Metrics
+from smartdorf.notify.log import LogReceiver
+from smartdorf.notify.mail import MailReceiver
+from smartdorf.notify.pipeline import Notifier
+from smartdorf.notify.receiver import Receiver
+from smartdorf.notify.webhook import WebhookReceiver
+from smartdorf.vocabulary import load_vocabulary
+from smartdorf.web.server import Readiness, open_web
+
+log = structlog.get_logger(__name__)
+
+TICK = 1.0  # seconds between two looks at the timers of the rules
+DRAIN = (
+    7.0  # seconds for what is under way when we are asked to stop; with the broker's goodbye that makes ten
+)
+
+
+def load_content(settings: Settings) -> Content:
+    """The village's files. What is broken stays out and stands in the parts' ``problems``; the rest works."""
+    vocabulary = load_vocabulary()
+    catalogue = load_catalogue([shipped("decoders"), *settings.content.decoders], vocabulary)
+    categories = {model.category for model in catalogue.models.values()}
+    rules = load_rules([shipped("rules"), *settings.content.rules], vocabulary, categories=categories)
+    return Content(vocabulary, catalogue, rules)
+
+
+def make_receivers(settings: Settings) -> list[Receiver]:
+    """Who can be told, as the settings say; raises SettingsError or UsageError for what cannot work."""
+    made: list[Receiver] = []
+    for name, receiver in settings.receivers.items():
+        if isinstance(receiver, LogReceiverSettings):
+            made.append(LogReceiver(name, receiver.language))
+        elif isinstance(receiver, WebhookReceiverSettings):
+            secret = read_secret(receiver.secret_file)
+            made.append(WebhookReceiver(name, receiver.url, secret, receiver.language))
+        else:
+            urls = tuple(read_secret(receiver.url_file).split())
+            made.append(MailReceiver(name, urls, receiver.language))
+    return made
+
+
+def mqtt_connection(settings: MqttSettings) -> MqttConnection:
+    """What the MQTT source needs to know; reads the password's file."""
+    password = read_secret(settings.password_file) if settings.password_file is not None else None
+    return MqttConnection(
+        name=settings.name,
+        host=settings.host,
+        port=settings.port,
+        client_id=settings.client_id,
+        topics=settings.topics,
+        username=settings.username,
+        password=password,
+        tls=TlsFiles(settings.ca_file, settings.cert_file, settings.key_file) if settings.tls else None,
+        session_expiry=timedelta(days=settings.session_expiry_days),
+        keep_alive=timedelta(seconds=settings.keep_alive_seconds),
+    )
+
+
+class Service:
+    """One running smartdorf. ``run`` returns after ``stop``; whatever breaks it is raised."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        content: Content,
+        *,
+        clock: Clock | None = None,
+        receivers: Sequence[Receiver] | None = None,
+    ) -> None:
+        """``clock`` and ``receivers`` are given by the demo; else wall time, and the receivers of the settings."""
+        self._settings = settings
+        self._content = content
+        self._clock = clock or Clock()
+        self._stop = asyncio.Event()
+        self._asked = asyncio.Event()  # somebody wants a replay, or changed the directory
+        self._changed = False  # the directory was changed
+        self._storing: set[asyncio.Task[None]] = set()  # batches that are being committed
+        self.metrics = Metrics(importlib.metadata.version("smartdorf"))
+        self.sources: list[Source] = [
+            MqttSource(mqtt_connection(connection), self._clock) for connection in settings.mqtt
+        ]
+        self._receivers = make_receivers(settings) if receivers is None else receivers
+        self.writer = Writer(settings.database.full_dsn, content, self.metrics, self._on_notify)
+
+    # -- from outside ---------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Finish what is under way and return from ``run``."""
+        self._stop.set()
+
+    def caught_up(self) -> bool:
+        """Nothing older is waiting in front of what comes next."""
+        return all(source.state.connected and source.state.caught_up for source in self.sources)
+
+    def readiness(self) -> Readiness:
+        return Readiness(
+            database=self.writer.is_writer,
+            writer=self.writer.is_writer,
+            rules=not self._content.rules.problems,
+            disconnected={
+                source.name: source.state.detail or "connecting"
+                for source in self.sources
+                if not source.state.connected
+            },
+        )
+
+    async def run(self, on_ready: Callable[[str], None] | None = None) -> None:
+        """Serve until ``stop``. ``on_ready`` is called with the web address once everything is open."""
+        async with AsyncExitStack() as stack:
+            web = self._settings.web
+            server = await stack.enter_async_context(open_web(self, self.metrics, web.host, web.port))
+            pool = await stack.enter_async_context(open_pool(self._settings.database.full_dsn))
+            stack.push_async_callback(self.writer.close)
+            notifier = Notifier(
+                pool,
+                self._receivers,
+                clock=self._clock,
+                caught_up=self.caught_up,
+                metrics=self.metrics,
+                base_url=web.base_url,
+            )
+            pipeline = Pipeline(
+                self.writer,
+                self._content,
+                clock=self._clock,
+                metrics=self.metrics,
+                wake_notifier=notifier.wake,
+            )
+            log.info("service starts", web=server.url, sources=[source.name for source in self.sources])
+            if on_ready is not None:
+                on_ready(server.url)
+            try:
+                await self._serve(pipeline, notifier)
+            except* SmartdorfError as group:
+                raise _first(group) from None
+        log.info("service has stopped")
+
+    # -- tasks ----------------------------------------------------------------------------------------------
+
+    async def _serve(self, pipeline: Pipeline, notifier: Notifier) -> None:
+        async with asyncio.TaskGroup() as group:
+            start = group.create_task
+            keepers = [start(source.run(), name=f"keep {source.name}") for source in self.sources]
+            telling = start(notifier.run(), name="notify")
+            workers = [
+                start(self._open(pipeline), name="open the writer"),
+                *(
+                    start(self._consume(pipeline, source, group), name=f"read {source.name}")
+                    for source in self.sources
+                ),
+                start(self._tick(pipeline), name="tick"),
+                start(self._work_off(pipeline), name="requests"),
+            ]
+            await self._stop.wait()
+            log.info("service stops")
+            for worker in workers:
+                worker.cancel()
+            notifier.stop()
+            await self._drain([telling, *self._storing])
+            for source in self.sources:
+                await source.close()
+            for task in (telling, *keepers, *self._storing):
+                task.cancel()
+
+    async def _drain(self, under_way: Sequence[asyncio.Task[None]]) -> None:
+        """Commit and acknowledge what was begun, tell what is being told; the broker keeps everything else."""
+        _done, late = await asyncio.wait(under_way, timeout=DRAIN)
+        for task in late:
+            log.warning("still busy at shutdown; goes on after the next start", task=task.get_name())
+
+    async def _open(self, pipeline: Pipeline) -> None:
+        async with self.writer.turn:
+            await self.writer.patiently(self.writer.open)
+        await pipeline.rebind()
+        self._asked.set()  # what was asked for while we were away
+
+    async def _consume(self, pipeline: Pipeline, source: Source, group: asyncio.TaskGroup) -> None:
+        """Prepare each batch while the one before is being committed; never hold more than these two."""
+        storing: asyncio.Task[None] | None = None
+        async for batch in source.batches():
+            prepared = pipeline.prepare(source.name, batch.messages)
+            if storing is not None:
+                await asyncio.wait([storing])  # a stop that cancels us here must not cancel the commit
+            storing = group.create_task(pipeline.handle_batch(prepared, batch), name=f"store {source.name}")
+            self._storing.add(storing)
+            storing.add_done_callback(self._storing.discard)
+
+    async def _tick(self, pipeline: Pipeline) -> None:
+        gauges = {source.name: self.metrics.source(source.name) for source in self.sources}
+        while True:
+            for source in self.sources:
+                gauges[source.name].show(source.state)
+            if self.caught_up():
+                await pipeline.tick(self._clock.now())
+            await asyncio.sleep(TICK / min(self._clock.speed, 10))
+
+    async def _work_off(self, pipeline: Pipeline) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            if self._changed:
+                self._changed = False
+                await pipeline.rebind()
+            await work_off_requests(pipeline, self._clock)
+
+    def _on_notify(self, payload: str) -> None:
+        self._changed = self._changed or payload == "directory"
+        self._asked.set()
+
+
+def _first(group: BaseExceptionGroup[SmartdorfError]) -> SmartdorfError:
+    """One error to show: what made the tasks end is the first of them."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, SmartdorfError)
+    return error
+
+
+async def replay_once(settings: Settings, content: Content) -> None:
+    """Do what people asked of the writer, where no service runs that could."""
+    metrics, clock = Metrics(importlib.metadata.version("smartdorf")), Clock()
+    writer = Writer(settings.database.full_dsn, content, metrics, lambda _payload: None)
+    pipeline = Pipeline(writer, content, clock=clock, metrics=metrics, wake_notifier=lambda: None)
+    try:
+        await writer.open()
+        await work_off_requests(pipeline, clock)
+    finally:
+        await writer.close()

@@ -1,0 +1,131 @@
+"""Is everything as it should be? Settings, content, what refers to what, and a look at every connection.
+
+Changes nothing, tells nobody, and never disturbs the running service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from smartdorf.alerting.engine import bind
+from smartdorf.app import make_receivers, mqtt_connection
+from smartdorf.clock import Clock
+from smartdorf.config.settings import Settings
+from smartdorf.db import migrate
+from smartdorf.db.directory import load_directory
+from smartdorf.db.pool import connected, writer_holder
+from smartdorf.directory import Directory
+from smartdorf.errors import SmartdorfError, did_you_mean
+from smartdorf.i18n import gettext as _
+from smartdorf.ingest.memory import Content
+from smartdorf.ingest.mqtt_probe import probe
+
+Level = Literal["ok", "note", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. ``warning``: works, and will hurt one day; ``error``: does not work."""
+
+    level: Level
+    subject: str
+    message: str
+
+
+async def check(settings: Settings, content: Content) -> list[Finding]:
+    """Look at everything; each part is looked at even where another one is broken."""
+    findings = [*_content(content), *_receivers(settings, content)]
+    database, directory = await _database(settings)
+    findings += database
+    if directory is not None:
+        findings += _directory(content, directory)
+    findings += await _brokers(settings)
+    return findings
+
+
+def _content(content: Content) -> Iterator[Finding]:
+    for problem in (*content.catalogue.problems, *content.rules.problems):
+        yield Finding("error", _("content"), str(problem))
+    for note in content.rules.notes:
+        yield Finding("note", _("content"), str(note))
+    counts = _("{models} sensor models, {rules} rules").format(
+        models=len(content.catalogue.models), rules=len(content.rules.rules)
+    )
+    yield Finding("ok", _("content"), counts)
+
+
+def _receivers(settings: Settings, content: Content) -> Iterator[Finding]:
+    try:
+        make_receivers(settings)
+    except SmartdorfError as error:
+        yield Finding("error", _("receivers"), str(error))
+    for rule in content.rules.rules:
+        for name in rule.notify:
+            if name not in settings.receivers:
+                message = _(
+                    'rule {rule} tells "{receiver}", whom the settings do not know: add [receivers.{receiver}]'
+                )
+                advice = message.format(rule=rule.name, receiver=name) + did_you_mean(
+                    name, settings.receivers
+                )
+                yield Finding("error", _("receivers"), advice)
+
+
+async def _database(settings: Settings) -> tuple[list[Finding], Directory | None]:
+    subject, dsn, profile = _("database"), settings.database.full_dsn, settings.database.profile
+    try:
+        await asyncio.to_thread(migrate.require_current, dsn, profile)
+        async with connected(dsn) as connection:
+            directory = await load_directory(connection)
+            holder = await writer_holder(connection)
+    except SmartdorfError as error:
+        return [Finding("error", subject, str(error))], None
+    findings = [Finding("ok", subject, _("schema is current ({profile})").format(profile=profile))]
+    if profile == "plain":
+        message = _(
+            'profile "plain" is for trying out: no compression, no aggregates; use TimescaleDB in production'
+        )
+        findings.append(Finding("warning", subject, message))
+    running = _("the service runs: {holder}").format(holder=holder) if holder else _("no service is running")
+    findings.append(Finding("note", subject, running))
+    return findings, directory
+
+
+def _directory(content: Content, directory: Directory) -> Iterator[Finding]:
+    subject = _("devices and places")
+    for device in directory.devices.values():
+        if device.model is not None and device.model not in content.catalogue.models:
+            message = _('{dev_eui} is a "{model}", for which there is no decoder')
+            hint = did_you_mean(device.model, content.catalogue.models)
+            yield Finding("error", subject, message.format(dev_eui=device.dev_eui, model=device.model) + hint)
+    bound = bind(content.rules, directory, content.categories)
+    for problem in bound.problems:
+        yield Finding("error", subject, str(problem))
+    for note in bound.notes:
+        yield Finding("note", subject, str(note))
+    unknown = sum(device.model is None for device in directory.devices.values())
+    if unknown:
+        message = _("{count} device(s) are heard and not onboarded: see `smartdorf devices list --unknown`")
+        yield Finding("warning", subject, message.format(count=unknown))
+    counts = _("{devices} devices, {places} places")
+    yield Finding("ok", subject, counts.format(devices=len(directory.devices), places=len(directory.places)))
+
+
+async def _brokers(settings: Settings) -> Iterable[Finding]:
+    findings: list[Finding] = []
+    for connection in settings.mqtt:
+        subject = f"mqtt {connection.name}"
+        try:
+            result = await probe(mqtt_connection(connection), Clock().now())
+        except SmartdorfError as error:  # a secret that cannot be read
+            findings.append(Finding("error", subject, str(error)))
+            continue
+        findings += [Finding("error", subject, problem) for problem in result.problems]
+        findings += [Finding("warning", subject, warning) for warning in result.warnings]
+        if result.ok:
+            connected_to = _("connected to {host}:{port}").format(host=connection.host, port=connection.port)
+            findings.append(Finding("ok", subject, connected_to))
+    return findings

@@ -1,0 +1,263 @@
+"""smartdorf alerts: what is open, why, and who was told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from babel.dates import format_timedelta
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json, run_async, settings_or_exit
+from smartdorf.clock import Clock
+from smartdorf.db import alerts as db
+from smartdorf.db.alerts import AlertEvent, AlertRow, Told
+from smartdorf.db.pool import connected
+from smartdorf.errors import NotFoundError, UsageError
+from smartdorf.i18n import current_language
+from smartdorf.i18n import gettext as _
+from smartdorf.notify.message import in_language, input_label, inputs_text, time_text, value_text
+
+app = typer.Typer(no_args_is_help=True, help="Alerts: what is open, why, and who was told.")
+
+# A value counts as unknown after three missed uplinks; a sensor of unknown habits is given a day.
+MISSED_UPLINKS = 3
+UNKNOWN_AFTER = timedelta(hours=24)
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@app.command(name="list")
+def list_alerts(
+    pending: Annotated[
+        bool, typer.Option("--pending", help="Also conditions whose time is not up yet.")
+    ] = False,
+    resolved: Annotated[bool, typer.Option("--all", help="Also alerts that are over.")] = False,
+    since: Annotated[
+        str, typer.Option(help="With --all: over for no longer than this: 90m, 12h, 7d, 4w.")
+    ] = "7d",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the open alerts: since when, how bad, where, who was told, and how old the last value is.
+
+    Example: smartdorf alerts list --all --since 30d
+    """
+    period = parse_period(since)
+    dsn = settings_or_exit(config).database.full_dsn
+    now = Clock().now()
+
+    async def work() -> list[AlertRow]:
+        async with connected(dsn) as connection:
+            rows = await db.fetch_pending(connection) if pending else []
+            if resolved:
+                return rows + await db.fetch_since(connection, now - period)
+            return rows + await db.fetch_open(connection)
+
+    rows = run_async(work())
+    if as_json:
+        print_json([alert_json(row, now) for row in rows])
+    elif rows:
+        console.print(alerts_table(rows, now))
+    else:
+        console.print(_("No open alerts."))
+
+
+@app.command()
+def show(
+    number: Annotated[int, typer.Argument(metavar="ID", help="The number in the first column of the list.")],
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one alert: why it fired, with which values, and who was told when.
+
+    Example: smartdorf alerts show 17
+    """
+    dsn = settings_or_exit(config).database.full_dsn
+
+    async def work() -> tuple[AlertRow | None, list[AlertEvent]]:
+        async with connected(dsn) as connection:
+            return await db.find_alert(connection, number), await db.fetch_events(connection, number)
+
+    row, events = run_async(work())
+    if row is None:
+        message = _("There is no alert {number}; `smartdorf alerts list --all` lists them.")
+        raise NotFoundError(message.format(number=number))
+    now = Clock().now()
+    if as_json:
+        history = [event._asdict() | {"inputs": _inputs_json(event.inputs)} for event in events]
+        print_json(alert_json(row, now) | {"history": history})
+        return
+    console.print(Text(alert_page(row, now)))
+    values = Table(_("value"), _("was"), _("measured"), box=SIMPLE_HEAD, pad_edge=False)
+    for entry in row.inputs:
+        measured = time_text(entry.time, current_language()) if entry.time else ""
+        values.add_row(
+            Text(input_label(entry.name, current_language())), value_text(entry, current_language()), measured
+        )
+    if row.inputs:
+        console.print(values)
+    history_table = Table(_("when"), _("what happened"), box=SIMPLE_HEAD, pad_edge=False)
+    for time, text in timeline(events, row.told):
+        history_table.add_row(time_text(time, current_language()), Text(text))
+    console.print(history_table)
+
+
+def parse_period(text: str) -> timedelta:
+    """``90m``, ``12h``, ``7d``, ``4w``."""
+    match = re.fullmatch(r"(\d{1,5})([mhdw])", text.strip())
+    if match is None:
+        message = _('"{text}" is no period; expected a number and a unit: 90m, 12h, 7d or 4w')
+        raise UsageError(message.format(text=text))
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def alerts_table(
+    rows: Iterable[AlertRow], now: datetime, intervals: Mapping[str, timedelta] | None = None
+) -> Table:
+    """The list as people read it. ``intervals``: how often a sensor model sends, where that is known."""
+    language = current_language()
+    table = Table(box=SIMPLE_HEAD, leading=1, padding=(0, 1, 0, 0), pad_edge=False)
+    for title in (_("ID"), _("since"), _("severity"), _("alert"), _("place"), _("told"), _("last value")):
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        title = in_language(row.title, language) or row.rule
+        table.add_row(
+            str(row.id or "–"),
+            time_text(row.since, language),
+            severity_text(row),
+            Text("\n".join(filter(None, [title, in_language(row.summary, language)]))),
+            Text(row.place or row.device),
+            Text(told_text(row)),
+            value_state(row, now, intervals or {}),
+        )
+    return table
+
+
+def severity_text(row: AlertRow) -> str:
+    if row.state == "pending":
+        return _("pending")
+    names = {"info": _("info"), "warning": _("warning"), "critical": _("critical")}
+    name = names.get(row.severity, row.severity)
+    return _("{severity}, over").format(severity=name) if row.state == "resolved" else name
+
+
+def told_text(row: AlertRow) -> str:
+    """Who was told of the alert as it now stands, and when; what failed is said, too."""
+    if row.state == "pending":
+        return ""
+    kind = "fired" if row.state == "firing" else "resolved"
+    entries = [_told_entry(told) for told in row.told if told.kind == kind]
+    return "\n".join(entries) or _("nobody: no receiver")
+
+
+def _told_entry(told: Told) -> str:
+    if told.state == "sent" and told.finished_at is not None:
+        text = _("{receiver}: {time}")
+        return text.format(receiver=told.receiver, time=time_text(told.finished_at, current_language()))
+    if told.state == "waiting" and told.attempts:
+        text = _("{receiver}: NOT YET, failed {attempts}×")
+        return text.format(receiver=told.receiver, attempts=told.attempts)
+    words = {"waiting": _("not yet"), "skipped": _("not told"), "failed": _("FAILED")}
+    return f"{told.receiver}: {words[told.state]}"
+
+
+def unknown_after(models: Sequence[str], intervals: Mapping[str, timedelta]) -> timedelta:
+    """The age at which a value says nothing any more: the slowest of the sensors decides."""
+    known = [intervals[model] for model in models if model in intervals]
+    return max(known) * MISSED_UPLINKS if known else UNKNOWN_AFTER
+
+
+def is_unknown(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta]) -> bool:
+    """Whether the alert's state is no longer known, because its values stopped coming."""
+    if row.state == "resolved":
+        return False
+    return row.last_value_at is None or now - row.last_value_at > unknown_after(row.models, intervals)
+
+
+def value_state(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta]) -> str:
+    """How old the last value is; "unknown" where it is too old to say anything."""
+    if row.state == "resolved":
+        return ""
+    if row.last_value_at is None:
+        return _("unknown, no value yet")
+    ago = str(format_timedelta(row.last_value_at - now, add_direction=True, locale=current_language()))
+    return _("unknown, last value {ago}").format(ago=ago) if is_unknown(row, now, intervals) else ago
+
+
+def why(row: AlertRow) -> str:
+    """One sentence: what fired, where, since when and on which values."""
+    language = current_language()
+    title = in_language(row.title, language) or row.rule
+    what = f"{title}, {row.place or row.device}" if row.place or row.device else title
+    text = _("{what}: fired {time}, because the condition had held since {since} ({values}).")
+    return text.format(
+        what=what,
+        time=time_text(row.fired_at or row.since, language),
+        since=time_text(row.since, language),
+        values=inputs_text(row.inputs, language) or _("no measured values"),
+    )
+
+
+def alert_page(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta] | None = None) -> str:
+    """The head of ``show``: why, and what to do."""
+    language = current_language()
+    lines = [why(row), in_language(row.summary, language)]
+    if row.resolved_at is not None:
+        lines.append(_("Over since {time}.").format(time=time_text(row.resolved_at, language)))
+    else:
+        lines.append(in_language(row.action, language))
+        lines.append(_("Last value: {state}").format(state=value_state(row, now, intervals or {})))
+    facts = _("Rule {rule}, {severity}").format(rule=row.rule, severity=severity_text(row))
+    return "\n".join(line for line in [*lines, facts] if line)
+
+
+def timeline(events: Iterable[AlertEvent], told: Iterable[Told]) -> list[tuple[datetime, str]]:
+    """What happened to the alert and to those who had to be told, in order of time."""
+    entries = [(event.time, _event_text(event)) for event in events]
+    entries += [(entry.finished_at or entry.next_attempt_at, _told_line(entry)) for entry in told]
+    return sorted(entries, key=lambda entry: entry[0])
+
+
+def _event_text(event: AlertEvent) -> str:
+    language = current_language()
+    name = _("fired") if event.kind == "fired" else _("over")
+    parts = [f"{name}: {in_language(event.summary, language)}"]
+    if event.reason:
+        parts.append(_("reason: {reason}").format(reason=event.reason))
+    if event.recorded_at - event.time > timedelta(minutes=5):
+        parts.append(_("known here only {time}").format(time=time_text(event.recorded_at, language)))
+    return "; ".join(parts)
+
+
+def _told_line(told: Told) -> str:
+    subject = _("that it fired") if told.kind == "fired" else _("that it is over")
+    texts = {
+        "sent": _("{receiver} told {subject}: {result}"),
+        "skipped": _("{receiver} not told {subject}: {result}"),
+        "failed": _("{receiver} could not be told {subject}, given up after {attempts} attempt(s): {result}"),
+        "waiting": _("{receiver} to be told {subject}, {attempts} attempt(s) so far: {result}"),
+    }
+    return texts[told.state].format(
+        receiver=told.receiver, subject=subject, attempts=told.attempts, result=told.result or "–"
+    )
+
+
+def alert_json(
+    row: AlertRow, now: datetime, intervals: Mapping[str, timedelta] | None = None
+) -> dict[str, Any]:
+    """The alert for programs; times are UTC."""
+    return row._asdict() | {
+        "inputs": _inputs_json(row.inputs),
+        "told": [told._asdict() for told in row.told],
+        "value_unknown": is_unknown(row, now, intervals or {}),
+    }
+
+
+def _inputs_json(inputs: Iterable[db.Input]) -> list[dict[str, Any]]:
+    return [entry._asdict() for entry in inputs]

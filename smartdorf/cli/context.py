@@ -1,0 +1,77 @@
+"""What every command needs: settings, a console, JSON, and an event loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+
+from smartdorf.config.settings import Settings, load_settings
+from smartdorf.errors import UsageError
+from smartdorf.i18n import gettext as _
+
+T = TypeVar("T")
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="The settings file; else $SMARTDORF_CONFIG or ./smartdorf.toml."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
+
+console = Console()
+stderr = Console(stderr=True)
+
+
+def settings_or_exit(config: Path | None = None) -> Settings:
+    """The settings; what is wrong with them ends the command with exit code 2."""
+    return load_settings(config)
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; on Linux and macOS with the faster loop that the service uses."""
+    if sys.platform == "win32":
+        import asyncio  # noqa: PLC0415 - the loop of the other branch brings its own runner
+
+        return asyncio.run(work)
+    import uvloop  # noqa: PLC0415 - not installed on Windows
+
+    return uvloop.run(work)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+
+def key_values(pairs: list[str] | None, option: str) -> dict[str, str]:
+    """``["a=1", "b=x"]`` → ``{"a": "1", "b": "x"}``."""
+    result = {}
+    for pair in pairs or []:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            message = _("{option} {pair}: expected NAME=VALUE, e.g. {option} fraction=glass")
+            raise UsageError(message.format(option=option, pair=pair))
+        result[key.strip()] = value.strip()
+    return result
+
+
+def numbers(pairs: list[str] | None, option: str) -> dict[str, float]:
+    """``["mounting_height_m=1.8"]`` → ``{"mounting_height_m": 1.8}``; a decimal comma is understood."""
+    result = {}
+    for key, value in key_values(pairs, option).items():
+        try:
+            result[key] = float(value.replace(",", "."))
+        except ValueError:
+            message = _("{option} {key}={value}: expected a number, e.g. {option} mounting_height_m=1.8")
+            raise UsageError(message.format(option=option, key=key, value=value)) from None
+    return result
+
+
+def print_json_line(value: Any) -> None:
+    """One JSON document on one line of standard output, so that it can be the last of several."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")

@@ -1,0 +1,227 @@
+"""smartdorf devices: the simplest onboarding, and how each device is doing."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from smartdorf.app import load_content
+from smartdorf.cli.context import (
+    ConfigOption,
+    JsonOption,
+    console,
+    key_values,
+    numbers,
+    print_json,
+    run_async,
+    settings_or_exit,
+    stderr,
+)
+from smartdorf.config.settings import Settings
+from smartdorf.db import directory as db
+from smartdorf.db.pool import connected
+from smartdorf.decoding.registry import Catalogue
+from smartdorf.errors import UsageError, did_you_mean
+from smartdorf.i18n import gettext as _
+from smartdorf.model import DeviceInfo
+
+app = typer.Typer(no_args_is_help=True, help="Devices: add them, list them, see what they send.")
+
+
+def normalised_eui(text: str) -> str:
+    """16 lower-case hex digits from what stands on labels: spaces, dashes, colons, 0x, capitals."""
+    eui = re.sub(r"^0x|[\s:.-]", "", text.strip().lower())
+    if not re.fullmatch(r"[0-9a-f]{16}", eui):
+        message = _('"{text}" is no DevEUI: expected 16 hex digits such as 24e124136c012345')
+        raise UsageError(message.format(text=text))
+    return eui
+
+
+@app.command()
+def add(
+    dev_eui: Annotated[str, typer.Argument(help="The DevEUI as it stands on the label.")],
+    model: Annotated[
+        str | None,
+        typer.Option(help="vendor/model, see `smartdorf decoders list`; may be left out if recognised."),
+    ] = None,
+    place: Annotated[str | None, typer.Option(help="The place that it watches from now on.")] = None,
+    channel: Annotated[
+        int | None, typer.Option(help="Only this channel of the device watches the place.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(help="Since when it watches the place (UTC); default: its first uplink, or now."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="What people call it.")] = "",
+    parameter: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, e.g. full_distance_m=0.3")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="NAME=VALUE")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say what a device is and where it is; what it has sent so far is decoded by the running service.
+
+    Example: smartdorf devices add 24e124136c012345 --model milesight/em400-mud --place glas-kirchplatz
+    """
+    settings = settings_or_exit(config)
+    eui = normalised_eui(dev_eui)
+    catalogue = load_content(settings).catalogue
+    parameters, tags = numbers(parameter, "--parameter"), key_values(tag, "--tag")
+
+    async def work() -> tuple[bool, str]:
+        async with connected(settings.database.full_dsn) as connection:
+            known = await db.fetch_devices(connection, dev_eui=eui)
+            chosen = _chosen_model(catalogue, model, eui, known[0] if known else None)
+            new = await db.add_device(
+                connection, dev_eui=eui, model=chosen, name=name, parameters=parameters, tags=tags
+            )
+            if place is not None:
+                start = (
+                    since.replace(tzinfo=UTC) if since is not None else await _first_uplink(connection, eui)
+                )
+                await db.install(connection, dev_eui=eui, place=place, channel=channel, since=start)
+            return new, chosen
+
+    new, chosen = run_async(work())
+    text = _("added {dev_eui} as {model}") if new else _("changed {dev_eui} ({model})")
+    console.print(text.format(dev_eui=eui, model=chosen))
+    missing = [
+        parameter.name
+        for parameter in catalogue.models[chosen].parameters.values()
+        if parameter.required and parameter.name not in parameters
+    ]
+    if missing and place is None:
+        advice = _("{model} needs {names}: give them to its place or with --parameter")
+        stderr.print(advice.format(model=chosen, names=", ".join(missing)))
+
+
+async def _first_uplink(connection: Any, dev_eui: str) -> datetime:
+    first: datetime | None = await connection.fetchval(
+        "SELECT min(f.started_at) FROM frame_gap f JOIN device d ON d.id = f.device_id WHERE d.dev_eui = $1",
+        dev_eui,
+    )
+    return first or datetime.now(UTC)
+
+
+def _chosen_model(catalogue: Catalogue, given: str | None, dev_eui: str, known: dict[str, Any] | None) -> str:
+    if given is not None:
+        if given not in catalogue.models:
+            message = _('unknown model "{model}"').format(model=given) + did_you_mean(given, catalogue.models)
+            raise UsageError(message + _("; see `smartdorf decoders list`"))
+        return given
+    if known is not None and known["model"] is not None:
+        return str(known["model"])
+    candidates = catalogue.recognise(_info(dev_eui, known))
+    if len(candidates) == 1:
+        return candidates[0]
+    if candidates:
+        message = _("{dev_eui} could be {candidates}: say which with --model")
+        raise UsageError(message.format(dev_eui=dev_eui, candidates=", ".join(candidates)))
+    raise UsageError(
+        _("nothing is known of {dev_eui} that tells its model: say it with --model").format(dev_eui=dev_eui)
+    )
+
+
+def _info(dev_eui: str, known: dict[str, Any] | None) -> DeviceInfo:
+    if known is None:
+        return DeviceInfo(dev_eui)
+    return DeviceInfo(
+        dev_eui,
+        device_name=known["name"],
+        device_profile_name=known["profile_name"],
+        application_name=known["application_name"],
+        tags=known["tags"],
+    )
+
+
+@app.command(name="list")
+def list_devices(
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Only those that nobody has onboarded yet.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the devices, when they were last heard and how many frames are missing.
+
+    Example: smartdorf devices list --unknown
+    """
+    settings = settings_or_exit(config)
+    found = run_async(_fetch(settings, unknown=unknown))
+    catalogue = load_content(settings).catalogue
+    for row in found:
+        row["candidates"] = catalogue.recognise(_info(row["dev_eui"], row)) if row["model"] is None else []
+    if as_json:
+        print_json(found)
+        return
+    table = Table("DevEUI", _("name"), _("model"), _("place"), _("last heard"), _("received"), _("missing"))
+    for row in found:
+        could_be = _("unknown; could be {models}").format(
+            models=", ".join(row["candidates"]) or _("anything")
+        )
+        heard = f"{row['last_heard']:%Y-%m-%d %H:%M} UTC" if row["last_heard"] else _("never")
+        table.add_row(
+            row["dev_eui"],
+            row["name"],
+            row["model"] or could_be,
+            row["places"] or "–",
+            heard,
+            str(row["received"]),
+            str(row["missing"]),
+        )
+    console.print(table)
+
+
+async def _fetch(settings: Settings, *, unknown: bool) -> list[dict[str, Any]]:
+    async with connected(settings.database.full_dsn) as connection:
+        return await db.fetch_devices(connection, unknown=unknown)
+
+
+@app.command()
+def show(
+    dev_eui: Annotated[str, typer.Argument(help="The DevEUI.")],
+    uplinks: Annotated[int, typer.Option(help="How many of its last uplinks to show.", min=0, max=1000)] = 10,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one device: what it is, its latest values, its last uplinks and what became of them.
+
+    Example: smartdorf devices show 24e124136c012345
+    """
+    settings = settings_or_exit(config)
+    eui = normalised_eui(dev_eui)
+
+    async def work() -> dict[str, Any]:
+        async with connected(settings.database.full_dsn) as connection:
+            return await db.fetch_device_details(connection, eui, uplinks)
+
+    found = run_async(work())
+    if as_json:
+        print_json(found)
+        return
+    console.print(f"[bold]{found['dev_eui']}[/bold] {found['name']}")
+    counts = _("{received} received, {missing} missing, {retransmissions} retransmissions").format(**found)
+    console.print(
+        f"{found['model'] or _('model unknown')} · {found['places'] or _('at no place')} · {counts}"
+    )
+    values = Table(_("quantity"), _("channel"), _("value"), _("time"))
+    for row in found["latest"]:
+        values.add_row(
+            row["metric"], str(row["channel"]), f"{row['value']:g}", f"{row['time']:%Y-%m-%d %H:%M:%S} UTC"
+        )
+    console.print(values)
+    frames = Table(_("time"), "f_cnt", "f_port", _("data"), "RSSI", _("state"))
+    for row in found["uplinks"]:
+        state = f"{row['fault']}: {row['fault_detail']}" if row["fault"] else row["status"]
+        cells = (
+            f"{row['time']:%Y-%m-%d %H:%M:%S} UTC",
+            row["f_cnt"],
+            row["f_port"],
+            row["data"],
+            row["best_rssi"],
+            state,
+        )
+        frames.add_row(*(str(cell) for cell in cells))
+    console.print(frames)

@@ -1,0 +1,110 @@
+"""smartdorf places: what people talk about."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from smartdorf.cli.context import (
+    ConfigOption,
+    JsonOption,
+    console,
+    key_values,
+    numbers,
+    print_json,
+    run_async,
+    settings_or_exit,
+)
+from smartdorf.db import directory as db
+from smartdorf.db.pool import connected
+from smartdorf.errors import UsageError
+from smartdorf.i18n import gettext as _
+
+app = typer.Typer(no_args_is_help=True, help="Places: parking bays, containers, gauges, meters, rooms.")
+
+
+@app.command()
+def add(
+    slug: Annotated[str, typer.Argument(help="A short unique name for typing: glas-kirchplatz")],
+    place_type: Annotated[str, typer.Option("--type", help="parking_bay, container, gauge, meter, room …")],
+    name: Annotated[str, typer.Option(help="What people call it: 'Glascontainer Kirchplatz'")] = "",
+    tenant: Annotated[str, typer.Option(help="The village it belongs to.")] = "village",
+    latitude: Annotated[float | None, typer.Option(min=-90, max=90)] = None,
+    longitude: Annotated[float | None, typer.Option(min=-180, max=180)] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, e.g. fraction=glass; may be repeated.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=NUMBER, e.g. mounting_height_m=1.8; may be repeated.")
+    ] = None,
+    limit: Annotated[
+        list[str] | None, typer.Option(help="A rule's limit for this place only: full=70; may be repeated.")
+    ] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Add a place, or change the one of that name.
+
+    Example: smartdorf places add glas-kirchplatz --type container --parameter mounting_height_m=1.8
+    """
+    if (
+        not slug
+        or slug != slug.lower()
+        or not slug.replace("-", "").isalnum()
+        or not slug.isascii()
+        or slug[0] == "-"
+    ):
+        message = _(
+            '"{slug}": a place\'s short name has lower-case letters, digits and dashes only: glas-kirchplatz'
+        )
+        raise UsageError(message.format(slug=slug))
+    dsn = settings_or_exit(config).database.full_dsn
+    tags, parameters, limits = (
+        key_values(tag, "--tag"),
+        numbers(parameter, "--parameter"),
+        numbers(limit, "--limit"),
+    )
+
+    async def work() -> bool:
+        async with connected(dsn) as connection:
+            return await db.add_place(
+                connection,
+                slug=slug,
+                name=name or slug,
+                place_type=place_type,
+                tenant=tenant,
+                latitude=latitude,
+                longitude=longitude,
+                tags=tags,
+                parameters=parameters,
+                limits=limits,
+            )
+
+    new = run_async(work())
+    console.print((_("added {slug}") if new else _("changed {slug}")).format(slug=slug))
+
+
+@app.command(name="list")
+def list_places(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List all places with what watches them and the latest values.
+
+    Example: smartdorf places list --json
+    """
+    dsn = settings_or_exit(config).database.full_dsn
+
+    async def work() -> list[dict[str, Any]]:
+        async with connected(dsn) as connection:
+            return await db.fetch_places(connection)
+
+    found = run_async(work())
+    if as_json:
+        print_json(found)
+        return
+    table = Table(_("place"), _("name"), _("type"), _("village"), _("watched by"), _("last heard"))
+    for row in found:
+        heard = f"{row['last_heard']:%Y-%m-%d %H:%M} UTC" if row["last_heard"] else _("never")
+        table.add_row(
+            row["slug"], row["name"], row["place_type"], row["tenant"], row["devices"] or "–", heard
+        )
+    console.print(table)

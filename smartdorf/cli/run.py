@@ -1,0 +1,34 @@
+"""smartdorf run: the service."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import structlog
+
+from smartdorf.app import Service, load_content
+from smartdorf.cli.context import ConfigOption, run_async, settings_or_exit
+from smartdorf.logs import configure_logs
+
+log = structlog.get_logger(__name__)
+
+
+def run(config: ConfigOption = None) -> None:
+    """Run the service until SIGTERM or Ctrl-C. What is under way is finished first, within ten seconds.
+
+    Example: smartdorf run --config /etc/smartdorf/smartdorf.toml
+    """
+    settings = settings_or_exit(config)
+    configure_logs(settings.log.format, settings.log.level)
+    content = load_content(settings)
+    for problem in content.problems:
+        log.error("left out, the rest works", problem=str(problem))
+
+    async def serve() -> None:
+        service = Service(settings, content)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, service.stop)
+        await service.run()
+
+    run_async(serve())

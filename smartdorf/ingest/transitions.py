@@ -1,0 +1,57 @@
+"""What an evaluation of the rules writes: timers, alerts, and what has to be told, in the caller's transaction."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from smartdorf.alerting.engine import BoundRules, Evaluation, Transition
+from smartdorf.db.state import RuleStateRow
+from smartdorf.db.transitions import Change, record_change, save_rule_state
+
+# What happened longer ago than this when we learn of it is told only while it still holds: nobody wants to be
+# called out at noon for a container that was full, and emptied, at dawn.
+STALE = timedelta(minutes=15)
+
+
+async def write_evaluation(
+    connection: asyncpg.Connection, evaluation: Evaluation, rules: BoundRules, now: datetime
+) -> bool:
+    """Returns whether there is something to tell."""
+    instances = evaluation.changes.instances
+    await save_rule_state(
+        connection,
+        [
+            RuleStateRow(*key, state.phase, state.since, state.readings, state.fired_at)
+            for key, state in instances.items()
+            if state is not None
+        ],
+        [(key.rule, key.kind, key.id) for key, state in instances.items() if state is None],
+    )
+    changes = [_change(t, rules, now) for t in evaluation.transitions if t.kind in ("fired", "resolved")]
+    for change in changes:
+        await record_change(connection, change, now)
+    return bool(changes)
+
+
+def _change(transition: Transition, rules: BoundRules, now: datetime) -> Change:
+    """A rule that is gone has no texts and no receivers any more; an alert that ends needs none."""
+    rule = rules.rules.get(transition.key.rule)
+    return Change(
+        kind=transition.kind,
+        rule=transition.key.rule,
+        rule_version=transition.rule_version,
+        subject_kind=transition.key.kind,
+        subject_id=transition.key.id,
+        severity=rule.severity if rule is not None else "",
+        since=transition.since,
+        time=transition.time,
+        title=rule.title if rule is not None else {},
+        summary=transition.summary,
+        action=rule.action if rule is not None else {},
+        inputs=transition.inputs,
+        reason=transition.reason,
+        receivers=rule.notify if rule is not None else (),
+        stale=now - transition.time > STALE,
+    )

@@ -1,0 +1,125 @@
+"""The words of a notification: plain text that reads well on a phone, in German and English.
+
+Pure. The first line says what and where; then what to do; then since when and with which values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from babel.dates import format_datetime, get_timezone
+from babel.numbers import format_decimal
+
+from smartdorf.db.alerts import Input
+from smartdorf.i18n import translations
+from smartdorf.notify.receiver import Notification
+from smartdorf.vocabulary import load_vocabulary
+
+SUBJECT_LENGTH = 70  # what a phone shows of it, and what no mail server folds
+_ZONE = get_timezone("Europe/Berlin")
+_TIME = {"de": "EEE, dd.MM., HH:mm 'Uhr'", "en": "EEE d MMM, HH:mm"}
+
+
+def subject(message: Notification) -> str:
+    """At most 70 characters: how urgent, what, where."""
+    _ = translations(message.language).gettext
+    text = f"{message.title}: {message.where}" if message.where else message.title
+    if message.kind == "resolved":
+        text = _("Over: {text}").format(text=text)
+    elif message.severity == "critical":
+        text = _("Urgent: {text}").format(text=text)
+    text = " ".join(text.split())
+    return text if len(text) <= SUBJECT_LENGTH else text[: SUBJECT_LENGTH - 1].rstrip() + "…"
+
+
+def body(message: Notification) -> str:
+    """The message itself, without subject and footer."""
+    first = [_first_line(message)]
+    if message.kind == "fired" and message.action:
+        first.append(message.action)
+    blocks = ["\n".join(first), "\n".join(_facts(message))]
+    if message.link:
+        blocks.append(message.link)
+    return "\n\n".join(blocks)
+
+
+def footer(message: Notification) -> str:
+    """What a mail says below the message."""
+    _ = translations(message.language).gettext
+    return _("Supplementary information, not a certified alarm system. Rule {rule}, alert {number}.").format(
+        rule=message.rule, number=message.alert_id
+    )
+
+
+def in_language(texts: Mapping[str, str], language: str) -> str:
+    """The text in the language; else in German, the language a village writes its own rules in; else in any."""
+    return texts.get(language) or texts.get("de") or next(iter(texts.values()), "")
+
+
+def _first_line(message: Notification) -> str:
+    _ = translations(message.language).gettext
+    text = message.summary or message.title
+    if message.where and message.where.casefold() not in text.casefold():
+        text = f"{message.where}: {text}"
+    return _("Over: {text}").format(text=text) if message.kind == "resolved" else text
+
+
+def _facts(message: Notification) -> Iterable[str]:
+    language = message.language
+    _ = translations(language).gettext
+    since, time = time_text(message.since, language), time_text(message.time, language)
+    if message.kind == "resolved":
+        yield _("From {since} to {time}").format(since=since, time=time)
+    elif message.time - message.since < timedelta(minutes=1):
+        yield _("Since {since}").format(since=since)
+    else:
+        yield _("Since {since}, detected {time}").format(since=since, time=time)
+    if message.over_since is not None:
+        yield _("Meanwhile over: {time}").format(time=time_text(message.over_since, language))
+    elif message.stale:
+        yield (
+            _("Told late: the data arrived late. It still holds.")
+            if message.kind == "fired"
+            else _("Told late: the data arrived late.")
+        )
+    if message.reason:
+        yield _("Reason: {reason}").format(reason=message.reason)
+    if message.place:
+        yield _("Place: {place}").format(place=message.place)
+    if message.device:
+        yield _("Sensor: {device}").format(device=message.device)
+    if message.inputs:
+        yield _("Values: {values}").format(values=inputs_text(message.inputs, language))
+
+
+def inputs_text(inputs: Iterable[Input], language: str) -> str:
+    """``Füllstand 83 %, Batteriespannung 3,58 V``."""
+    return ", ".join(f"{input_label(entry.name, language)} {value_text(entry, language)}" for entry in inputs)
+
+
+def input_label(name: str, language: str) -> str:
+    """The vocabulary's label; what a rule computed keeps the rule's own words."""
+    vocabulary = load_vocabulary()
+    return vocabulary[name].label[language] if name in vocabulary else name
+
+
+def value_text(entry: Input, language: str) -> str:
+    """The value as people read it: decimals, unit and the names of codes from the vocabulary."""
+    _ = translations(language).gettext
+    if entry.value is None:
+        return _("unknown")
+    vocabulary = load_vocabulary()
+    if entry.name not in vocabulary:
+        return str(format_decimal(entry.value, format="#,##0.###", locale=language))
+    quantity = vocabulary[entry.name]
+    if labels := quantity.codes.get(round(entry.value)):
+        return labels[language]
+    pattern = "#,##0." + "0" * quantity.decimals if quantity.decimals else "#,##0"
+    number = format_decimal(entry.value, format=pattern, locale=language)
+    return f"{number} {quantity.unit_label}".rstrip()
+
+
+def time_text(time: datetime, language: str) -> str:
+    """``Mo., 23.11., 14:05 Uhr``, in the time of the village's church clock."""
+    return str(format_datetime(time, _TIME[language], tzinfo=_ZONE, locale=language))

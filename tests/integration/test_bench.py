@@ -1,0 +1,66 @@
+"""`smartdorf bench ingest`, small: real processes, rows that are counted, one document."""
+
+import json
+import subprocess
+import sys
+
+import psycopg
+import pytest
+
+from smartdorf.bench.latency import Milliseconds
+from smartdorf.embedded.postgres import EmbeddedPostgres
+
+
+def _bench(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "smartdorf", "bench", "ingest", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+
+
+def test_a_small_benchmark_gives_one_document_and_leaves_no_database(
+    postgres_server: EmbeddedPostgres,
+) -> None:
+    done = _bench(
+        "--dsn",
+        postgres_server.dsn,
+        "--uplinks",
+        "3000",
+        "--devices",
+        "50",
+        "--latency-seconds",
+        "1",
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["uplinks_per_second"] > 0
+    assert report["throughput"]["uplinks"] == 3000
+    assert report["throughput"]["measurements"] == 9000
+    assert report["alerts"] == 50
+    assert 0 < report["latency_ms"]["p50"] <= report["latency_ms"]["p99"] <= report["latency_ms"]["max"]
+    assert report["database"]["profile"] == "plain"
+    assert report["database"]["embedded"] is False
+    assert {"parse JSON", "decode", "rules", "rows", "write 500 at a time"} <= set(
+        report["stages_us_per_uplink"]
+    )
+    with psycopg.connect(postgres_server.dsn) as connection:
+        left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'smartdorf_bench%'")
+        assert left.fetchall() == []
+
+
+def test_a_server_that_is_not_there_is_said_in_one_sentence() -> None:
+    done = _bench("--dsn", "postgresql://nobody@127.0.0.1:1/nothing")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "127.0.0.1" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        ([0.004], Milliseconds(4, 4, 4)),
+        # of a hundred values the 99th in order is p99, whatever order they come in
+        ([n / 1000 for n in range(100, 0, -1)], Milliseconds(50, 99, 100)),
+    ],
+)
+def test_percentiles_are_times_that_were_measured(seconds: list[float], expected: Milliseconds) -> None:
+    assert Milliseconds.of(seconds) == expected

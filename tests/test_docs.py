@@ -1,0 +1,52 @@
+"""Documents that would go stale by themselves: the README's commands and the help of each."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+import typer.main
+
+from smartdorf.cli.main import app
+
+ROOT = Path(__file__).parents[1]
+CLI = typer.main.get_command(app)
+
+
+def commands() -> dict[str, click.Command]:
+    """Every command by its words, e.g. ``devices add``."""
+    assert isinstance(CLI, click.Group)
+    found: dict[str, click.Command] = {}
+    for name, command in CLI.commands.items():
+        if isinstance(command, click.Group):
+            found |= {f"{name} {inner}": sub for inner, sub in command.commands.items()}
+        else:
+            found[name] = command
+    return found
+
+
+def test_the_readme_lists_exactly_the_commands_there_are():
+    table = re.findall(r"^\| `smartdorf ([a-z-]+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert isinstance(CLI, click.Group)
+    assert sorted(table) == sorted(CLI.commands)
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_the_help_of_every_command_has_an_example(name: str):
+    assert f"Example: smartdorf {name}" in (commands()[name].help or "")
+
+
+def test_every_command_in_the_documents_exists():
+    known = commands()
+    for path in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        for words in re.findall(r"`?smartdorf ([a-z]+(?: [a-z]+)?)", path.read_text()):
+            first = words.split()[0]
+            if first in {name.split()[0] for name in known}:
+                group = [name for name in known if name.split()[0] == first and " " in name]
+                assert not group or " " not in words or words in known, f"{path.name}: smartdorf {words}"
+
+
+def test_what_the_documents_link_to_is_there():
+    for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")):
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
