@@ -20,6 +20,7 @@ from smartdorf.config.settings import (
     read_secret,
 )
 from smartdorf.content import shipped
+from smartdorf.db.migrate import require_current
 from smartdorf.db.pool import open_pool
 from smartdorf.decoding.registry import load_catalogue
 from smartdorf.errors import SmartdorfError
@@ -105,6 +106,7 @@ class Service:
         self._content = content
         self._clock = clock or Clock()
         self._stop = asyncio.Event()
+        self._opened = asyncio.Event()  # we are the writer of a database with our schema
         self._asked = asyncio.Event()  # somebody wants a replay, or changed the directory
         self._changed = False  # the directory was changed
         self._storing: set[asyncio.Task[None]] = set()  # batches that are being committed
@@ -174,7 +176,7 @@ class Service:
         async with asyncio.TaskGroup() as group:
             start = group.create_task
             keepers = [start(source.run(), name=f"keep {source.name}") for source in self.sources]
-            telling = start(notifier.run(), name="notify")
+            telling = start(self._tell(notifier), name="notify")
             workers = [
                 start(self._open(pipeline), name="open the writer"),
                 *(
@@ -202,16 +204,26 @@ class Service:
             log.warning("still busy at shutdown; goes on after the next start", task=task.get_name())
 
     async def _open(self, pipeline: Pipeline) -> None:
+        """The first time; later the writer opens itself whenever it has to."""
+        database = self._settings.database
         async with self.writer.turn:
+            await self.writer.patiently(
+                lambda: asyncio.to_thread(require_current, database.full_dsn, database.profile)
+            )
             await self.writer.patiently(self.writer.open)
         await pipeline.rebind()
+        self._opened.set()
         self._asked.set()  # what was asked for while we were away
+
+    async def _tell(self, notifier: Notifier) -> None:
+        await self._opened.wait()
+        await notifier.run()
 
     async def _consume(self, pipeline: Pipeline, source: Source, group: asyncio.TaskGroup) -> None:
         """Prepare each batch while the one before is being committed; never hold more than these two."""
         storing: asyncio.Task[None] | None = None
         async for batch in source.batches():
-            prepared = pipeline.prepare(source.name, batch.messages)
+            prepared = await pipeline.prepare(source.name, batch.messages)
             if storing is not None:
                 await asyncio.wait([storing])  # a stop that cancels us here must not cancel the commit
             storing = group.create_task(pipeline.handle_batch(prepared, batch), name=f"store {source.name}")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from smartdorf.cli import alerts, db, devices, places, quarantine
+from smartdorf.cli import alerts, bench, db, devices, places, quarantine
 from smartdorf.cli.check import check
 from smartdorf.cli.context import stderr
 from smartdorf.cli.demo import demo
@@ -41,6 +41,7 @@ app.add_typer(alerts.app, name="alerts")
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(replay)
 app.command()(simulate)
+app.add_typer(bench.app, name="bench")
 
 
 def _show_version(wanted: bool) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from smartdorf.metrics import Metrics
 from smartdorf.model import Decoded, DeviceEvent, Fault, Uplink
 
 log = structlog.get_logger(__name__)
+
+SLICE = 20  # messages, about a millisecond of work
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ class Pipeline:
 
     async def handle_replay(self, message: Message) -> Rejection | None:
         """Store one message that was quarantined; returns why it is refused again, if it is."""
-        prepared = self.prepare("replay", [message])
+        prepared = await self.prepare("replay", [message])
         if (rejection := prepared.items[0].rejection) is not None:
             return rejection
         async with self.writer.turn:
@@ -85,11 +88,18 @@ class Pipeline:
                 return Rejection("refused_by_database", str(error))
         return None
 
-    def prepare(self, source: str, messages: Iterable[Message]) -> Prepared:
-        """Steps 1 and 2: parse and decode. Changes nothing."""
+    async def prepare(self, source: str, messages: Sequence[Message]) -> Prepared:
+        """Steps 1 and 2: parse and decode. Changes nothing.
+
+        In slices, between which the batch before gets on with its commit: the database would wait for us else.
+        """
         memory = self.writer.memory
         directory = memory.directory if memory is not None else Directory()
-        return Prepared(source, [self._prepare(message, directory) for message in messages], directory)
+        items: list[Item] = []
+        for start in range(0, len(messages), SLICE):
+            items += [self._prepare(message, directory) for message in messages[start : start + SLICE]]
+            await asyncio.sleep(0)
+        return Prepared(source, items, directory)
 
     def _prepare(self, message: Message, directory: Directory) -> Item:
         if message.original_size is not None:
@@ -142,7 +152,7 @@ class Pipeline:
         started = perf_counter()
         memory = await self.writer.open()
         if prepared.directory is not memory.directory:  # somebody has onboarded a device meanwhile
-            prepared = self.prepare(prepared.source, [item.message for item in prepared.items])
+            prepared = await self.prepare(prepared.source, [item.message for item in prepared.items])
         now = self._clock.now()
         async with self.writer.transaction() as connection:
             items, directory, gateways = await _identify(connection, memory, prepared.items)
