@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from datetime import datetime
+from itertools import zip_longest
 from zoneinfo import ZoneInfo
 
 from rich import box
@@ -42,7 +43,8 @@ SHOWN = (
     "battery_pct",
     "battery_v",
 )
-PER_TYPE = 3  # places of each type
+ALERTS, MESSAGES = 6, 4  # lines
+AROUND = ALERTS + MESSAGES + 14  # lines of the screen that are not places
 STYLES = {"info": "blue", "warning": "yellow", "critical": "bold red"}
 
 
@@ -54,17 +56,13 @@ class View:
         self._vocabulary: Vocabulary = load_vocabulary()
         self._handled = deque([(time.monotonic(), demo.handled)])
 
-    async def draw(self) -> RenderableType:
+    async def draw(self, height: int) -> RenderableType:
+        """A picture of at most ``height`` lines; as many places as fit below what matters more."""
         demo, now = self._demo, self._demo.clock.now()
         counts = await fetch_counts(demo.pool)
-        alerts = await fetch_newest_alerts(demo.pool, 8)
-        places = _chosen(await fetch_latest_of_places(demo.pool))
-        return Group(
-            self._head(now, counts),
-            self._places(places, now),
-            self._alerts(alerts),
-            self._told(),
-        )
+        alerts = await fetch_newest_alerts(demo.pool, ALERTS)
+        places = _chosen(await fetch_latest_of_places(demo.pool), max(6, height - AROUND))
+        return Group(self._head(now, counts), self._alerts(alerts), self._told(), self._places(places, now))
 
     async def line(self) -> str:
         """One line instead of a picture, where the output is no terminal."""
@@ -123,6 +121,7 @@ class View:
 
     def _alerts(self, alerts: list[AlertLine]) -> RenderableType:
         table = Table(_("alerts"), "", "", box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+        table.columns[1].no_wrap = True
         for alert in alerts:
             over = alert.resolved_at is not None
             text = Text(alert.summary[current_language()], style="dim" if over else STYLES[alert.severity])
@@ -138,7 +137,7 @@ class View:
 
     def _told(self) -> RenderableType:
         table = Table(_("told"), "", "", box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-        for message in list(self._demo.told)[:5]:
+        for message in list(self._demo.told)[:MESSAGES]:
             words = (
                 message.title if message.kind == "fired" else _("over: {title}").format(title=message.title)
             )
@@ -146,18 +145,19 @@ class View:
         return table
 
 
-def _chosen(latest: list[LatestOfPlace]) -> dict[str, list[LatestOfPlace]]:
-    """A few places of each type, those heard last, with what they are about."""
+def _chosen(latest: list[LatestOfPlace], count: int) -> dict[str, list[LatestOfPlace]]:
+    """Some places of each type, always the same ones, with what they are about."""
     places: dict[str, list[LatestOfPlace]] = {}
     for value in latest:
         if value.metric in SHOWN:
             places.setdefault(value.slug, []).append(value)
-    chosen: dict[str, list[LatestOfPlace]] = {}
-    for place_type in sorted({value.place_type for value in latest}):
-        of_type = [slug for slug, values in places.items() if values[0].place_type == place_type]
-        of_type.sort(key=lambda slug: max(value.time for value in places[slug]), reverse=True)
-        chosen.update((slug, places[slug]) for slug in sorted(of_type[:PER_TYPE]))
-    return chosen
+    by_type: dict[str, list[str]] = {}
+    for slug, values in places.items():
+        by_type.setdefault(values[0].place_type, []).append(slug)
+    in_turns = [slug for turn in zip_longest(*by_type.values()) for slug in turn if slug is not None]
+    return {
+        slug: places[slug] for slug in sorted(in_turns[:count], key=lambda s: (places[s][0].place_type, s))
+    }
 
 
 def _clock(at: datetime) -> str:

@@ -83,9 +83,11 @@ async def _show(demo: Demo, stop: asyncio.Event, seconds: float | None, *, as_js
                 while not await _set_within(stop, LINE):
                     stderr.print(await view.line(), markup=False, highlight=False)
             else:
-                with Live(await view.draw(), console=console, screen=True, auto_refresh=False) as live:
+                with Live(
+                    await view.draw(console.height), console=console, screen=True, auto_refresh=False
+                ) as live:
                     while not await _set_within(stop, REDRAW):
-                        live.update(await view.draw(), refresh=True)
+                        live.update(await view.draw(console.height), refresh=True)
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

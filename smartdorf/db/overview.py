@@ -20,13 +20,14 @@ class LatestOfPlace(NamedTuple):
 
 _LATEST = """
     SELECT p.slug, p.name, p.place_type, m.name, l.value, l.time
-    FROM measurement_latest l JOIN place p ON p.id = l.place_id JOIN metric m ON m.id = l.metric_id
+    FROM (SELECT DISTINCT ON (place_id, metric_id) * FROM measurement_latest ORDER BY place_id, metric_id, channel) l
+    JOIN place p ON p.id = l.place_id JOIN metric m ON m.id = l.metric_id
     ORDER BY p.slug, m.name
 """
 
 
 async def fetch_latest_of_places(pool: asyncpg.Pool) -> list[LatestOfPlace]:
-    """The newest value of every quantity at every place."""
+    """The newest value of every quantity at every place; of its first channel where there are several."""
     return [LatestOfPlace(*row) for row in await pool.fetch(_LATEST)]
 
 

@@ -1,0 +1,212 @@
+"""smartdorf rules: check, test and list the alert rules. Needs no database and no running service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from smartdorf.alerting.ruletest import RuleTestResult, find_rule_tests, run_rule_tests
+from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json
+from smartdorf.config.durations import SECOND, format_duration
+from smartdorf.config.rule import Hold, Rule
+from smartdorf.config.rules import RuleSet, load_rules
+from smartdorf.config.settings import Settings, find_settings_file, load_settings
+from smartdorf.content import shipped
+from smartdorf.errors import Problem, SettingsError, UsageError
+from smartdorf.i18n import current_language, ngettext
+from smartdorf.i18n import gettext as _
+from smartdorf.vocabulary import load_vocabulary
+
+app = typer.Typer(no_args_is_help=True, help="Alert rules: check, test and list them.")
+
+PathsArgument = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        help="Rule files or folders; else those that ship and those of the settings.", metavar="PATH"
+    ),
+]
+
+
+@app.command()
+def check(paths: PathsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Read all rule files and report every mistake with file, line and column. Exit code 1 if there is one.
+
+    Example: smartdorf rules check rules/waste.yaml
+    """
+    rules = _load(paths, config)
+    if as_json:
+        print_json(
+            {
+                "rules": len(rules),
+                "problems": [_problem_json(problem) for problem in rules.problems],
+                "notes": [_problem_json(note) for note in rules.notes],
+            }
+        )
+    else:
+        _print_problems(rules.problems, "[red]✘[/red]")
+        _print_problems(rules.notes, "[blue]·[/blue]")
+        text = ngettext("{count} rule works", "{count} rules work", len(rules)).format(count=len(rules))
+        if rules.problems:
+            count = len(rules.problems)
+            text += ", " + ngettext("{count} problem", "{count} problems", count).format(count=count)
+        console.print(text, highlight=False)
+    if rules.problems:
+        raise typer.Exit(1)
+
+
+@app.command("test")
+def run_tests(paths: PathsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Run the rule tests (*.test.yaml): series in, alerts out, at stated times. Exit code 1 if one fails.
+
+    Example: smartdorf rules test rules/waste.test.yaml
+    """
+    files = [file for path in _paths(paths, _settings(config)) for file in find_rule_tests(path)]
+    if not files:
+        raise UsageError(_("no rule tests found; they stand beside the rules: waste.yaml, waste.test.yaml"))
+    vocabulary = load_vocabulary()
+    results: list[RuleTestResult] = []
+    broken: list[Problem] = []
+    for file in files:
+        found, problems = run_rule_tests(file, vocabulary)
+        results += found
+        broken += problems
+    failed = [result for result in results if result.problems]
+    if as_json:
+        print_json(
+            {
+                "tests": [_result_json(result) for result in results],
+                "problems": [_problem_json(problem) for problem in broken],
+            }
+        )
+    else:
+        for result in results:
+            console.print("[red]✘[/red] " if result.problems else "[green]✔[/green] ", end="")
+            text = f"{Path(result.file).name}: {result.name}"
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
+            _print_problems(result.problems, "   ")
+        _print_problems(broken, "[red]✘[/red]")
+        passed = _("{passed} of {count} tests passed")
+        console.print(passed.format(passed=len(results) - len(failed), count=len(results)), highlight=False)
+    if failed or broken:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_rules(paths: PathsArgument = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """List the rules that are in force, with what they watch and whom they tell.
+
+    Example: smartdorf rules list --json
+    """
+    rules = _load(paths, config)
+    if as_json:
+        print_json([_rule_json(rule) for rule in rules])
+        return
+    table = Table(box=None, header_style="bold")
+    table.add_column(_("Rule"), no_wrap=True)
+    for heading in (_("Watches"), _("When"), _("Tells")):
+        table.add_column(heading, overflow="fold")
+    for rule in rules:
+        title = rule.title.get(current_language()) or rule.title["de"]
+        name = f"{rule.name}\n[dim]{escape(title)}[/dim]"
+        tells = "\n".join([rule.severity, *rule.notify])
+        table.add_row(name, str(rule.for_each), escape(_when(rule)), escape(tells))
+    console.print(table)
+    if rules.problems:
+        count = len(rules.problems)
+        advice = ngettext(
+            "{count} problem: see `smartdorf rules check`",
+            "{count} problems: see `smartdorf rules check`",
+            count,
+        )
+        console.print(advice.format(count=count), highlight=False)
+
+
+def _hold_text(hold: Hold) -> str:
+    """``for 2 readings, 30m``, as it stands in a rule file."""
+    parts = [f"{hold.readings} readings"] if hold.readings else []
+    if hold.duration:
+        parts.append(format_duration(hold.duration.total_seconds() * SECOND))
+    return _("for {hold}").format(hold=", ".join(parts)) if parts else _("at once")
+
+
+def _when(rule: Rule) -> str:
+    limits = [
+        f"{name} = {format_duration(limit.value) if limit.is_duration else f'{limit.value:g}'}"
+        for name, limit in rule.limits.items()
+    ]
+    return "\n".join([rule.when.text, *limits, _hold_text(rule.hold)])
+
+
+def _settings(config: Path | None) -> Settings | None:
+    """The settings, where there are any: rules can be checked and tested without."""
+    if config is None:
+        try:
+            find_settings_file(None)
+        except SettingsError:
+            return None
+    return load_settings(config)
+
+
+def _paths(given: Sequence[Path] | None, settings: Settings | None) -> list[Path]:
+    own = settings.content.rules if settings is not None else ()
+    paths = list(given) if given else [shipped("rules"), *own]
+    for path in paths:
+        if not path.exists():
+            raise UsageError(_("{path}: there is no such file or folder").format(path=path))
+    return paths
+
+
+def _load(given: Sequence[Path] | None, config: Path | None) -> RuleSet:
+    settings = _settings(config)
+    receivers = settings.receivers if settings is not None else None
+    return load_rules(_paths(given, settings), load_vocabulary(), receivers=receivers)
+
+
+def _print_problems(problems: Iterable[Problem], mark: str) -> None:
+    for problem in problems:
+        console.print(f"{mark} ", end="")
+        console.print(str(problem), markup=False, highlight=False, soft_wrap=True)
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "file": problem.file,
+        "line": problem.line,
+        "column": problem.column,
+        "message": problem.message,
+    }
+
+
+def _result_json(result: RuleTestResult) -> dict[str, Any]:
+    return {
+        "file": result.file,
+        "line": result.line,
+        "name": result.name,
+        "passed": not result.problems,
+        "problems": [_problem_json(problem) for problem in result.problems],
+    }
+
+
+def _rule_json(rule: Rule) -> dict[str, Any]:
+    limits = {name: limit.value / (SECOND if limit.is_duration else 1) for name, limit in rule.limits.items()}
+    return {
+        "name": rule.name,
+        "group": rule.group,
+        "title": rule.title,
+        "watches": str(rule.for_each),
+        "when": rule.when.text,
+        "clear": rule.clear.text if rule.clear is not None else None,
+        "limits": limits,  # durations in seconds
+        "readings": rule.hold.readings,
+        "duration": rule.hold.duration.total_seconds(),
+        "severity": rule.severity,
+        "notify": rule.notify,
+        "version": rule.version,
+        "file": rule.file,
+        "line": rule.line,
+    }
