@@ -118,6 +118,14 @@ class Pipeline:
         decoded = self.decode(event, device, directory) if isinstance(event, Uplink) else None
         return Item(message, event, None, device, decoded)
 
+    def _prepare_again(self, prepared: Prepared, directory: Directory) -> Prepared:
+        """With what is known by now; what was rejected stays rejected."""
+        items = [
+            item if item.rejection is not None else self._prepare(item.message, directory)
+            for item in prepared.items
+        ]
+        return Prepared(prepared.source, items, directory)
+
     def decode(self, uplink: Uplink, device: Device | None, directory: Directory) -> Decoded | None:
         """The uplink's values; None where nobody has said yet which model the device is."""
         if device is None or device.model is None:
@@ -136,6 +144,8 @@ class Pipeline:
     async def _set_aside(self, prepared: Prepared, error: DataRejectedError) -> None:
         """The database refused a value: find the message that carries it, and quarantine that one alone."""
         items = prepared.items
+        if items[0].rejection is not None and len(items) == 1:
+            raise error  # not even its quarantine can be stored: a mistake of ours, and no reason to lose it
         if len(items) > 1:
             middle = len(items) // 2
             await self._store(prepared.part(items[:middle]))
@@ -152,7 +162,7 @@ class Pipeline:
         started = perf_counter()
         memory = await self.writer.open()
         if prepared.directory is not memory.directory:  # somebody has onboarded a device meanwhile
-            prepared = await self.prepare(prepared.source, [item.message for item in prepared.items])
+            prepared = self._prepare_again(prepared, memory.directory)
         now = self._clock.now()
         async with self.writer.transaction() as connection:
             items, directory, gateways = await _identify(connection, memory, prepared.items)
