@@ -23,7 +23,8 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of a table.")]
 
-console = Console()
+# A table that goes into a file or a pipe keeps its lines whole; only a terminal's are as wide as it is.
+console = Console(width=None if sys.stdout.isatty() else 240)
 stderr = Console(stderr=True)
 
 

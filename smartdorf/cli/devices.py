@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from smartdorf.app import load_content
 from smartdorf.cli.context import (
@@ -74,14 +74,17 @@ def add(
         async with connected(settings.database.full_dsn) as connection:
             known = await db.fetch_devices(connection, dev_eui=eui)
             chosen = _chosen_model(catalogue, model, eui, known[0] if known else None)
-            new = await db.add_device(
-                connection, dev_eui=eui, model=chosen, name=name, parameters=parameters, tags=tags
-            )
-            if place is not None:
-                start = (
-                    since.replace(tzinfo=UTC) if since is not None else await _first_uplink(connection, eui)
+            async with connection.transaction():  # all of it or nothing
+                new = await db.add_device(
+                    connection, dev_eui=eui, model=chosen, name=name, parameters=parameters, tags=tags
                 )
-                await db.install(connection, dev_eui=eui, place=place, channel=channel, since=start)
+                if place is not None:
+                    start = (
+                        since.replace(tzinfo=UTC)
+                        if since is not None
+                        else await _first_uplink(connection, eui)
+                    )
+                    await db.install(connection, dev_eui=eui, place=place, channel=channel, since=start)
             return new, chosen
 
     new, chosen = run_async(work())
@@ -156,7 +159,15 @@ def list_devices(
     if as_json:
         print_json(found)
         return
-    table = Table("DevEUI", _("name"), _("model"), _("place"), _("last heard"), _("received"), _("missing"))
+    table = Table(
+        Column("DevEUI", no_wrap=True),
+        _("name"),
+        _("model"),
+        _("place"),
+        _("last heard"),
+        _("received"),
+        _("missing"),
+    )
     for row in found:
         could_be = _("unknown; could be {models}").format(
             models=", ".join(row["candidates"]) or _("anything")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from smartdorf.cli.context import (
     ConfigOption,
@@ -101,7 +101,9 @@ def list_places(config: ConfigOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         print_json(found)
         return
-    table = Table(_("place"), _("name"), _("type"), _("village"), _("watched by"), _("last heard"))
+    table = Table(
+        Column(_("place"), no_wrap=True), _("name"), _("type"), _("village"), _("watched by"), _("last heard")
+    )
     for row in found:
         heard = f"{row['last_heard']:%Y-%m-%d %H:%M} UTC" if row["last_heard"] else _("never")
         table.add_row(

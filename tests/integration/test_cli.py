@@ -1,0 +1,109 @@
+"""Commands as a person types them, on a real database: right, wrong and missing input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EUI = "24e124136c012345"
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "smartdorf", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+class Shell:
+    """Runs ``smartdorf …`` with settings for one database; nothing of the tests' own process is used."""
+
+    def __init__(self, folder: Path, dsn: str) -> None:
+        self.folder = folder
+        (folder / "smartdorf.toml").write_text(
+            f'[database]\ndsn = "{dsn}"\nprofile = "plain"\n'
+            '[[mqtt]]\nname = "a"\nhost = "127.0.0.1"\nport = 1\nclient_id = "c"\n'
+        )
+
+    def __call__(self, *words: str, code: int = 0) -> str:
+        done = run(self.folder, *words)
+        output = done.stdout + done.stderr
+        assert "Traceback" not in output
+        assert done.returncode == code, output
+        return output
+
+    def json(self, *words: str, code: int = 0) -> object:
+        return json.loads(self(*words, "--json", code=code))
+
+
+@pytest.fixture
+def smartdorf(tmp_path: Path, plain_db: str) -> Shell:
+    return Shell(tmp_path, plain_db)
+
+
+def test_a_sensor_is_onboarded_with_two_commands(smartdorf: Shell):
+    assert "added glas" in smartdorf(
+        "places", "add", "glas", "--type", "container", "--name", "Glas", "--parameter", "mounting_height_m=1,8",
+        "--tag", "fraction=glass",
+    )  # fmt: skip
+    said = smartdorf(
+        "devices", "add", "24:E1:24:13:6C:01:23:45", "--model", "milesight/em400-mud", "--place", "glas"
+    )
+    assert f"added {EUI}" in said
+    (place,) = smartdorf.json("places", "list")
+    assert (place["name"], place["parameters"], place["devices"]) == ("Glas", {"mounting_height_m": 1.8}, EUI)
+    (device,) = smartdorf.json("devices", "list")
+    assert (device["dev_eui"], device["model"], device["places"]) == (EUI, "milesight/em400-mud", "glas")
+    assert EUI in smartdorf("devices", "list")
+    assert "Glas" in smartdorf("places", "list")
+    assert smartdorf.json("devices", "show", EUI)["latest"] == []
+    assert EUI in smartdorf("devices", "show", EUI)
+
+
+def test_mistakes_in_the_words_are_answered_with_advice(smartdorf: Shell):
+    smartdorf("places", "add", "glas", "--type", "container")
+    add = ("devices", "add")
+    assert 'did you mean "milesight/em400-mud"' in smartdorf(*add, EUI, "--model", "milesight/em400", code=2)
+    assert "expected 16 hex digits" in smartdorf(*add, "24e1", "--model", "milesight/em400-mud", code=2)
+    assert 'did you mean "glas"' in smartdorf(
+        *add, EUI, "--model", "milesight/em400-mud", "--place", "glass", code=2
+    )
+    assert smartdorf.json("devices", "list") == []  # nothing of it was done
+    assert "lower-case letters, digits" in smartdorf("places", "add", "Glas 1", "--type", "container", code=2)
+    assert "expected a number" in smartdorf(
+        "places", "add", "x", "--type", "room", "--parameter", "a=b", code=2
+    )
+    assert "expected NAME=VALUE" in smartdorf(
+        "places", "add", "x", "--type", "room", "--tag", "glass", code=2
+    )
+    assert "unknown device" in smartdorf("devices", "show", "ffffffffffffffff", code=2)
+    assert "there is no quarantined message 7" in smartdorf("quarantine", "show", "7", code=2)
+    assert "not in quarantine" in smartdorf("quarantine", "replay", "7", code=2)
+    assert "say which" in smartdorf("quarantine", "replay", code=2)
+
+
+def test_empty_lists_are_empty_and_no_error(smartdorf: Shell):
+    for words in (("devices", "list"), ("places", "list"), ("alerts", "list")):
+        assert smartdorf.json(*words) == []
+        smartdorf(*words)
+    assert smartdorf.json("quarantine", "list") == {"counts": {}, "messages": []}
+    assert all(migration["applied"] for migration in smartdorf.json("db", "status"))
+    assert smartdorf("db", "migrate") == ""
+
+
+def test_without_settings_it_says_where_it_looked(tmp_path: Path):
+    for command in (("run",), ("check",), ("devices", "list"), ("db", "migrate")):
+        done = run(tmp_path, *command)
+        assert done.returncode == 2
+        assert "no settings found (looked for" in done.stderr
+        assert "smartdorf demo" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_database_that_is_away_is_one_line(smartdorf: Shell, tmp_path: Path):
+    Shell(tmp_path, "postgresql://nobody@127.0.0.1:1/nowhere")
+    for command in (("devices", "list"), ("db", "status")):
+        assert len(smartdorf(*command, code=2).strip().splitlines()) <= 2
+    said = smartdorf("check", code=1)
+    assert "✘ database" in said
+    assert "✘ mqtt a" in said
