@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from smartdorf.cli import alerts, bench, db, devices, places, quarantine
+from smartdorf.cli import alerts, bench, db, decoders, devices, places, quarantine, rules
 from smartdorf.cli.check import check
 from smartdorf.cli.context import stderr
 from smartdorf.cli.demo import demo
@@ -35,8 +35,8 @@ app.command()(check)
 app.add_typer(db.app, name="db")
 app.add_typer(devices.app, name="devices")
 app.add_typer(places.app, name="places")
-
-
+app.add_typer(decoders.app, name="decoders")
+app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(replay)

@@ -1,0 +1,251 @@
+"""Rules meet the village: which rule watches which place or device, and which data concerns whom.
+
+Made anew whenever rules, devices or places change. Pure; keeps no values and no state.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from smartdorf.alerting.state import AlertKey
+from smartdorf.config.durations import LONGEST
+from smartdorf.config.rule import ForEach, Rule
+from smartdorf.config.rules import RuleSet
+from smartdorf.directory import Device, Directory, Installation, Place
+from smartdorf.errors import Problem
+from smartdorf.i18n import gettext as _
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Which slot of a rule is filled with what."""
+
+    values: tuple[tuple[int, str], ...]  # slot, quantity
+    ages: tuple[tuple[int, str], ...]
+    silence: int | None
+    metrics: tuple[str, ...]  # all quantities that the rule reads
+
+    @classmethod
+    def of(cls, rule: Rule) -> Plan:
+        slots = list(enumerate(rule.slots))
+        return cls(
+            tuple((index, slot.name) for index, slot in slots if slot.kind == "value"),
+            tuple((index, slot.name) for index, slot in slots if slot.kind == "age"),
+            next((index for index, slot in slots if slot.kind == "silent"), None),
+            tuple({slot.name: None for _index, slot in slots if slot.kind in ("value", "age")}),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Instance:
+    """One rule at one place or device."""
+
+    key: AlertKey
+    rule: Rule
+    plan: Plan
+    place: Place | None  # exactly one of both
+    device: Device | None
+    installations: tuple[Installation, ...]  # at the place, or of the device; the ended ones too
+    template: list[float | None]  # the rule's slots with this subject's limits
+    crossings: tuple[tuple[int, timedelta], ...]  # slot that grows with time, and when the condition may turn
+    sole: int | None  # the only device that was ever there, all of it, and is nowhere else
+    quiet_at_uplink: bool  # nothing but the sole device's silence counts, and an uplink ends it
+
+
+@dataclass(slots=True)
+class Watchers:
+    """Whom the data of one device concerns. A place rule stands here for every place it was ever at."""
+
+    by_metric: dict[str, list[Instance]] = field(default_factory=dict)
+    by_silence: list[Instance] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class BoundRules:
+    """The rules and their instances. ``problems`` are limits that cannot be; ``notes`` what is unwatched."""
+
+    directory: Directory
+    rules: Mapping[str, Rule]
+    instances: Mapping[AlertKey, Instance]
+    watchers: Mapping[int, Watchers]  # by device
+    problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
+    kept: RuleSet | None = None
+
+    def reason_gone(self, key: AlertKey) -> str | None:
+        """Why an instance is no longer there; None where it is, or where its rule is only broken."""
+        if key in self.instances:
+            return None
+        if key.rule not in self.rules:
+            return "rule removed" if self.kept is None or self.kept.has_gone(key.rule) else None
+        subjects = self.directory.places if key.kind == "place" else self.directory.devices
+        return "no longer watched" if key.id in subjects else f"{key.kind} removed"
+
+
+def bind(
+    rules: RuleSet | Collection[Rule], directory: Directory, categories: Mapping[str, str]
+) -> BoundRules:
+    """Find out who is watched. ``categories``: of each sensor model.
+
+    Given the whole RuleSet, alerts of rules that are just broken stay as they are; of given rules nobody knows.
+    """
+    problems: list[Problem] = []
+    notes: list[Problem] = []
+    instances: dict[AlertKey, Instance] = {}
+    watchers: dict[int, Watchers] = {}
+    by_place = _grouped(directory.installations, lambda i: i.place_id)
+    by_device = _grouped(directory.installations, lambda i: i.device_id)
+    for rule in rules:
+        plan = Plan.of(rule)
+        found = [
+            _instance(rule, plan, place, None, by_place.get(place.id, ()), by_device, problems)
+            for place in directory.places.values()
+            if _fits_place(rule.for_each, place)
+        ] + [
+            _instance(rule, plan, None, device, by_device.get(device.id, ()), by_device, problems)
+            for device in directory.devices.values()
+            if _fits_device(rule.for_each, device, by_device.get(device.id, ()), categories)
+        ]
+        if not found:
+            message = _("{rule} watches nothing: there is no {wanted}")
+            text = message.format(rule=rule.name, wanted=rule.for_each)
+            notes.append(Problem(rule.file, rule.line, 1, text))
+        for instance in found:
+            instances[instance.key] = instance
+            _index(watchers, instance)
+    notes += _unwatched(directory, instances)
+    return BoundRules(
+        directory,
+        {rule.name: rule for rule in rules},
+        instances,
+        watchers,
+        tuple(problems),
+        tuple(notes),
+        rules if isinstance(rules, RuleSet) else None,
+    )
+
+
+def _grouped(
+    installations: Iterable[Installation], key: Callable[[Installation], int]
+) -> dict[int, tuple[Installation, ...]]:
+    found: dict[int, tuple[Installation, ...]] = {}
+    for installation in installations:
+        found[key(installation)] = (*found.get(key(installation), ()), installation)
+    return found
+
+
+def _fits_place(wanted: ForEach, place: Place) -> bool:
+    return (
+        wanted.kind == "place"
+        and (not wanted.place_types or place.place_type in wanted.place_types)
+        and wanted.tags.items() <= place.tags.items()
+    )
+
+
+def _fits_device(
+    wanted: ForEach, device: Device, installations: Collection[Installation], categories: Mapping[str, str]
+) -> bool:
+    """Onboarded devices only, and none that was taken down everywhere it ever was: it is out of service."""
+    if wanted.kind != "device" or device.model is None:
+        return False
+    if installations and all(installation.valid_to is not None for installation in installations):
+        return False
+    return (
+        wanted.model in (None, device.model)
+        and wanted.category in (None, categories.get(device.model))
+        and wanted.tags.items() <= device.tags.items()
+    )
+
+
+def _instance(
+    rule: Rule,
+    plan: Plan,
+    place: Place | None,
+    device: Device | None,
+    installations: tuple[Installation, ...],
+    of_device: Mapping[int, tuple[Installation, ...]],
+    problems: list[Problem],
+) -> Instance:
+    subject = place or device
+    assert subject is not None
+    kind = "place" if place is not None else "device"
+    limits = rule.limits
+    if rule.limits.keys() & subject.limits.keys():
+        own = rule.limits_for(subject.limits)
+        wrong = next(rule.contradictions(own), None)
+        if wrong is None:
+            limits = own
+        else:
+            message = _("{rule}, {key}: {advice}; its limits are ignored, the rule's own count")
+            name = place.slug if place is not None else subject.name
+            text = message.format(rule=rule.name, key=wrong[0], advice=wrong[1])
+            problems.append(Problem(f"{kind} {name}", 0, 0, text))
+    template = rule.template(limits)
+    sole = _sole(device, installations, of_device)
+    return Instance(
+        key=AlertKey(rule.name, kind, subject.id),
+        rule=rule,
+        plan=plan,
+        place=place,
+        device=device,
+        installations=installations,
+        template=template,
+        crossings=tuple(_crossings(rule, template)),
+        sole=sole,
+        quiet_at_uplink=sole is not None and _quiet_at_uplink(rule, plan, template),
+    )
+
+
+def _sole(
+    device: Device | None,
+    installations: tuple[Installation, ...],
+    of_device: Mapping[int, tuple[Installation, ...]],
+) -> int | None:
+    if device is not None:
+        return device.id
+    if len(installations) != 1 or len(of_device[installations[0].device_id]) != 1:
+        return None
+    only = installations[0]
+    return only.device_id if only.channel is None and only.valid_to is None else None
+
+
+def _quiet_at_uplink(rule: Rule, plan: Plan, template: list[float | None]) -> bool:
+    if plan.silence is None or plan.metrics:
+        return False
+    slots = template.copy()
+    slots[plan.silence] = 0.0
+    return rule.when(slots) is False
+
+
+def _crossings(rule: Rule, template: list[float | None]) -> Iterator[tuple[int, timedelta]]:
+    for condition in (rule.when, rule.clear):
+        for crossing in condition.crossings if condition is not None else ():
+            threshold = crossing.threshold(template)
+            if threshold is not None and abs(threshold) <= LONGEST:
+                first = math.floor(threshold) + 1 if crossing.strict else math.ceil(threshold)
+                yield crossing.slot, timedelta(microseconds=first)
+
+
+def _index(watchers: dict[int, Watchers], instance: Instance) -> None:
+    if instance.device is not None:
+        devices = [instance.device.id]
+    else:
+        devices = list(dict.fromkeys(installation.device_id for installation in instance.installations))
+    for device_id in devices:
+        entry = watchers.setdefault(device_id, Watchers())
+        for metric in instance.plan.metrics:
+            entry.by_metric.setdefault(metric, []).append(instance)
+        if instance.plan.silence is not None:
+            entry.by_silence.append(instance)
+
+
+def _unwatched(directory: Directory, instances: Iterable[AlertKey]) -> Iterator[Problem]:
+    """Places that no rule watches: often a place_type with a typing mistake."""
+    watched = {key.id for key in instances if key.kind == "place"}
+    for place in directory.places.values():
+        if place.id not in watched:
+            message = _("no rule watches it (it is a {place_type})").format(place_type=place.place_type)
+            yield Problem(f"place {place.slug}", 0, 0, message)

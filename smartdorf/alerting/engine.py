@@ -1,0 +1,204 @@
+"""Rules over data and time: what holds, what begins, what ends.
+
+Pure: ``evaluate``, ``tick`` and ``reconcile`` leave the state as it is and return the changes; the caller commits
+them and then calls ``state.apply``. Event time only; the clock is whoever calls ``tick``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from smartdorf.alerting.binding import BoundRules, Instance, bind
+from smartdorf.alerting.memory import Agenda, Changes, EngineState, Evaluation, Observation, Series, View
+from smartdorf.alerting.moment import Moment, begin_of, is_of, surely_holds_not
+from smartdorf.alerting.state import (
+    AlertKey,
+    AlertState,
+    Input,
+    Kind,
+    Transition,
+    advance_alert,
+    due_of,
+)
+from smartdorf.alerting.texts import summaries
+
+__all__ = [
+    "AlertKey",
+    "AlertState",
+    "BoundRules",
+    "Changes",
+    "EngineState",
+    "Evaluation",
+    "Input",
+    "Observation",
+    "Transition",
+    "bind",
+    "evaluate",
+    "reconcile",
+    "tick",
+]
+
+_GONE = {  # reason → what is said instead of the rule's summary
+    "rule removed": {"de": "Die Regel gibt es nicht mehr.", "en": "The rule no longer exists."},
+    "place removed": {"de": "Den Ort gibt es nicht mehr.", "en": "The place no longer exists."},
+    "device removed": {"de": "Das Gerät gibt es nicht mehr.", "en": "The device no longer exists."},
+    "no longer watched": {
+        "de": "Die Regel gilt hier nicht mehr.",
+        "en": "The rule no longer applies here.",
+    },
+}
+
+
+def evaluate(rules: BoundRules, state: EngineState, observations: Iterable[Observation]) -> Evaluation:
+    """What new data changes. A value counts only if it is newer than the last one of its series."""
+    view = View(rules, state)
+    for observation in observations:
+        _observe(view, observation)
+    return view.evaluation()
+
+
+def tick(rules: BoundRules, state: EngineState, now: datetime) -> Evaluation:
+    """What mere passing of time changes until ``now``: `for` durations, silence, ages. Never resolves."""
+    agenda = state.agenda
+    if agenda is None or agenda.rules is not rules:
+        agenda = state.agenda = _agenda(rules, state, now)
+    view = View(rules, state)
+    for key in agenda.settle(now):
+        instance = rules.instances[key]
+        due: datetime | None = agenda.due[key]
+        while due is not None and due <= now:
+            due = _advance(view, instance, due, None)
+        if key in view.instances:
+            view.due[key] = due
+        else:
+            agenda.set(key, due)  # nothing to commit, so nothing that could fail
+    view.transitions.sort(key=lambda transition: transition.time)
+    return view.evaluation()
+
+
+def reconcile(rules: BoundRules, state: EngineState, now: datetime) -> Evaluation:
+    """Close what nobody watches any more: the rule, the place or the device is gone. At start and reload."""
+    view = View(rules, state)
+    for key, alert in state.instances.items():
+        reason = rules.reason_gone(key)
+        if reason is None:
+            continue
+        view.instances[key] = None
+        kind: Kind = "resolved" if alert.phase == "firing" else "dropped"
+        rule = rules.rules.get(key.rule)
+        view.transitions.append(
+            Transition(
+                key=key,
+                kind=kind,
+                time=max(now, alert.fired_at or alert.since),
+                since=alert.since,
+                rule_version=rule.version if rule is not None else "",
+                summary=_GONE[reason],
+                reason=reason,
+            )
+        )
+    return view.evaluation()
+
+
+def _agenda(rules: BoundRules, state: EngineState, now: datetime) -> Agenda:
+    agenda = Agenda(rules)
+    view = View(rules, state)
+    for key, instance in rules.instances.items():
+        alert = state.instances.get(key)
+        if instance.crossings or alert is not None:
+            agenda.set(key, _next_due(view, instance, alert, now, after=None))
+    return agenda
+
+
+# -- one observation --------------------------------------------------------------------------------------------
+
+
+def _observe(view: View, observation: Observation) -> None:
+    """All values of one time go in before the conditions that use them are looked at."""
+    device_id, time = observation.device_id, observation.time
+    watchers = view.rules.watchers.get(device_id)
+    touched: dict[Instance, list[Series]] = {}
+    for channel, metric, value in observation.values:
+        series = (device_id, channel, metric)
+        before = view.reading(series)
+        if before is None:
+            view.add_series(series)
+        elif time <= before[1]:
+            continue
+        view.latest[series] = (value, time)
+        if watchers is not None:
+            for instance in watchers.by_metric.get(metric, ()):
+                if is_of(view, instance, series, time):
+                    touched.setdefault(instance, []).append(series)
+    heard = view.heard(device_id)
+    if heard is None or time > heard:
+        view.last_heard[device_id] = time
+        for instance in watchers.by_silence if watchers is not None else ():
+            if instance.quiet_at_uplink and view.is_at_rest(instance.key):
+                continue  # nearly every uplink: nothing begins or ends by it, and its timer may ring too early
+            if instance.device is not None or any(
+                i.device_id == device_id and i.in_force(time) for i in instance.installations
+            ):
+                touched.setdefault(instance, [])
+    for instance, fresh in touched.items():
+        due = _advance(view, instance, time, fresh)
+        if due is not None or instance.crossings or instance.key in view.instances:
+            view.due[instance.key] = due
+
+
+# -- one instance at one moment -----------------------------------------------------------------------------------
+
+
+def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Series] | None) -> datetime | None:
+    """Look at one instance, note what changes; returns when to look again without data.
+
+    ``fresh``: the series with a new value; None where only time has passed.
+    """
+    key, rule = instance.key, instance.rule
+    before = view.instance(key)
+    if before is None and fresh and surely_holds_not(view, instance, at):
+        return None
+    if before is not None:  # data may be a moment older than the tick that came before it
+        at = max(at, before.fired_at or before.since)
+    moment = Moment(view, instance, at, fresh or ())
+    at = moment.at
+    verdict = moment.verdict(
+        firing=before is not None and before.phase == "firing", is_data=fresh is not None
+    )
+    after, kind = advance_alert(before, rule.hold, verdict, at)
+    if after is not before:
+        view.instances[key] = after
+    if kind is not None:
+        told = kind in ("fired", "resolved")
+        alert = after or before
+        assert alert is not None
+        view.transitions.append(
+            Transition(
+                key=key,
+                kind=kind,
+                time=at,
+                since=alert.since,
+                rule_version=rule.version,
+                inputs=moment.inputs() if told else {},
+                summary=summaries(rule, moment.facts()) if told else {},
+            )
+        )
+    if not instance.crossings and not rule.hold.duration:
+        return None
+    return _next_due(view, instance, after, at, after=at)
+
+
+def _next_due(
+    view: View, instance: Instance, alert: AlertState | None, at: datetime, *, after: datetime | None
+) -> datetime | None:
+    """The first time (later than ``after``) at which a look without new data may change something."""
+    found = []
+    if (due := due_of(alert, instance.rule.hold)) is not None:
+        found.append(due)
+    if alert is None or alert.phase == "pending":
+        for slot, offset in instance.crossings:
+            begin = begin_of(view, instance, slot, at)
+            if begin is not None:
+                found.append(begin + offset)
+    return min((due for due in found if after is None or due > after), default=None)

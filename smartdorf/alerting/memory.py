@@ -1,0 +1,180 @@
+"""What the engine remembers between two batches, and the changes that one evaluation makes to it.
+
+The database holds the same (tables rule_state, measurement_latest, frame_gap): a restart reads it back. Only the
+agenda, which timer is due when, is made anew from the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from heapq import heappop, heappush
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from smartdorf.alerting.binding import BoundRules
+from smartdorf.alerting.state import AlertKey, AlertState, Transition
+
+Series = tuple[int, int, str]  # device, channel, quantity
+Reading = tuple[float, datetime]
+
+
+class Observation(Struct, frozen=True, gc=False):
+    """What one device told of one moment: all its values of that time; none: it was heard, no more."""
+
+    device_id: int
+    time: datetime
+    values: tuple[tuple[int, str, float], ...] = ()  # channel, quantity, value
+
+
+class Changes(NamedTuple):
+    """What is different after an evaluation. An instance that became inactive is None."""
+
+    instances: dict[AlertKey, AlertState | None]
+    latest: dict[Series, Reading]
+    last_heard: dict[int, datetime]
+    due: dict[AlertKey, datetime | None]
+
+
+class Evaluation(NamedTuple):
+    """The outcome of ``evaluate``, ``tick`` or ``reconcile``: commit it, then ``state.apply`` it."""
+
+    rules: BoundRules
+    changes: Changes
+    transitions: list[Transition]
+
+    @property
+    def is_empty(self) -> bool:
+        """There is nothing to write for the rules: no instance has changed."""
+        return not self.changes.instances and not self.transitions
+
+
+class Agenda:
+    """Which instance is to be looked at when. A heap with one entry per instance, never later than its time."""
+
+    def __init__(self, rules: BoundRules) -> None:
+        self.rules = rules
+        self.due: dict[AlertKey, datetime] = {}
+        self._heap: list[tuple[datetime, AlertKey]] = []
+        self._queued: dict[AlertKey, datetime] = {}
+
+    def set(self, key: AlertKey, due: datetime | None) -> None:
+        if due is None:
+            self.due.pop(key, None)
+            return
+        self.due[key] = due
+        queued = self._queued.get(key)
+        if queued is None or due < queued:  # an entry that is too early is put right when its time comes
+            self._queued[key] = due
+            heappush(self._heap, (due, key))
+
+    def settle(self, now: datetime) -> list[AlertKey]:
+        """Those that are due until ``now``, the earliest first. They stay due until ``set`` says otherwise."""
+        found = set()
+        while self._heap and self._heap[0][0] <= now:
+            time, key = heappop(self._heap)
+            if self._queued.get(key) != time:
+                continue  # an earlier entry of the same instance was put in later
+            del self._queued[key]
+            due = self.due.get(key)
+            if due is not None and due > now:
+                self.set(key, due)
+            elif due is not None:
+                found.add(key)
+        for key in found:
+            self.set(key, self.due[key])
+        return sorted(found, key=lambda key: (self.due[key], key))
+
+
+class EngineState:
+    """Instances that are not inactive, the newest value of each series, and when each device was last heard."""
+
+    def __init__(
+        self,
+        instances: Mapping[AlertKey, AlertState] | None = None,
+        latest: Mapping[Series, Reading] | None = None,
+        last_heard: Mapping[int, datetime] | None = None,
+    ) -> None:
+        self.instances = dict(instances or {})
+        self.latest = dict(latest or {})
+        self.last_heard = dict(last_heard or {})
+        self.series: dict[
+            tuple[int, str], tuple[Series, ...]
+        ] = {}  # those of a device's quantity, by channel
+        self.agenda: Agenda | None = None
+        for series in self.latest:
+            self._add_series(series)
+
+    def _add_series(self, series: Series) -> None:
+        of_quantity = (series[0], series[2])
+        self.series[of_quantity] = tuple(sorted((*self.series.get(of_quantity, ()), series)))
+
+    def apply(self, evaluation: Evaluation) -> None:
+        """Make the changes: they are committed."""
+        changes = evaluation.changes
+        for series in changes.latest.keys() - self.latest.keys():
+            self._add_series(series)
+        self.latest.update(changes.latest)
+        self.last_heard.update(changes.last_heard)
+        for key, state in changes.instances.items():
+            if state is None:
+                self.instances.pop(key, None)
+            else:
+                self.instances[key] = state
+        if self.agenda is not None and self.agenda.rules is evaluation.rules:
+            for key, due in changes.due.items():
+                self.agenda.set(key, due)
+        else:
+            self.agenda = None
+
+
+class View:
+    """The state as it is in the middle of an evaluation: what has changed lies over what was."""
+
+    __slots__ = ("_new_series", "due", "instances", "last_heard", "latest", "rules", "state", "transitions")
+
+    def __init__(self, rules: BoundRules, state: EngineState) -> None:
+        self.rules = rules
+        self.state = state
+        self.instances: dict[AlertKey, AlertState | None] = {}
+        self.latest: dict[Series, Reading] = {}
+        self.last_heard: dict[int, datetime] = {}
+        self.due: dict[AlertKey, datetime | None] = {}
+        self.transitions: list[Transition] = []
+        self._new_series: dict[tuple[int, str], tuple[Series, ...]] = {}
+
+    def heard(self, device_id: int) -> datetime | None:
+        return self.last_heard.get(device_id) or self.state.last_heard.get(device_id)
+
+    def reading(self, series: Series) -> Reading | None:
+        return self.latest.get(series) or self.state.latest.get(series)
+
+    def instance(self, key: AlertKey) -> AlertState | None:
+        return self.instances[key] if key in self.instances else self.state.instances.get(key)
+
+    def is_at_rest(self, key: AlertKey) -> bool:
+        """Inactive, and its next look is on the agenda (or will be, as soon as there is one)."""
+        agenda = self.state.agenda
+        return (agenda is None or key in agenda.due) and self.instance(key) is None
+
+    def add_series(self, series: Series) -> None:
+        of_quantity = (series[0], series[2])
+        self._new_series[of_quantity] = (*self._new_series.get(of_quantity, ()), series)
+
+    def series(self, device_id: int, metric: str) -> tuple[Series, ...]:
+        """The series of a device's quantity: one per channel."""
+        known = self.state.series.get((device_id, metric), ())
+        if self._new_series and (new := self._new_series.get((device_id, metric))):
+            return tuple(sorted((*known, *new)))
+        return known
+
+    def readings(self, device_id: int, metric: str) -> Iterator[tuple[Series, Reading]]:
+        for series in self.series(device_id, metric):
+            reading = self.reading(series)
+            if reading is not None:
+                yield series, reading
+
+    def evaluation(self) -> Evaluation:
+        changes = Changes(self.instances, self.latest, self.last_heard, self.due)
+        return Evaluation(self.rules, changes, self.transitions)

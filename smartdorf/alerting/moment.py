@@ -1,0 +1,196 @@
+"""One instance at one moment: which values it sees, and what its conditions say of them.
+
+How several sensors at one place are read: each has its own value. The condition holds if it holds with any of
+them, and is cleared only if it is cleared with all of them. A sensor that was taken down counts only until its
+successor has spoken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime, timedelta
+from itertools import product
+
+from smartdorf.alerting.binding import Instance
+from smartdorf.alerting.memory import Reading, Series, View
+from smartdorf.alerting.state import Input, Verdict
+from smartdorf.alerting.texts import Facts
+from smartdorf.config.kleene import Slots
+
+_MICROSECOND = timedelta(microseconds=1)
+Choice = tuple[Series, Reading]
+
+
+def is_of(view: View, instance: Instance, series: Series, time: datetime) -> bool:
+    """The series told of the instance's place (or device) at that time."""
+    if instance.place is None:
+        return True
+    place = view.rules.directory.place_at(series[0], series[1], time)
+    return place is not None and place.id == instance.place.id
+
+
+def surely_holds_not(view: View, instance: Instance, at: datetime) -> bool:
+    """The short way to "no" for the usual case: one sensor, no times, nothing going on."""
+    plan, device_id = instance.plan, instance.sole
+    if device_id is None or plan.ages or plan.silence is not None:
+        return False
+    slots = instance.template.copy()
+    for slot, metric in plan.values:
+        known = view.series(device_id, metric)
+        if len(known) > 1:
+            return False
+        if known and (reading := view.reading(known[0])) is not None:
+            if instance.place is not None and not instance.installations[0].in_force(reading[1]):
+                return False
+            slots[slot] = reading[0]
+    return instance.rule.when(slots) is False
+
+
+def current(view: View, instance: Instance, metric: str, at: datetime) -> list[Choice]:
+    """The newest value of each sensor that tells ``metric``; else the last one of those that were taken down."""
+    if instance.device is not None:
+        return list(view.readings(instance.device.id, metric))
+    found: list[Choice] = []
+    former: Choice | None = None
+    for installation in instance.installations:
+        for series, reading in view.readings(installation.device_id, metric):
+            if not installation.covers(series[1], reading[1]) or not is_of(
+                view, instance, series, reading[1]
+            ):
+                continue
+            if installation.valid_to is None or at < installation.valid_to:
+                found.append((series, reading))
+            elif former is None or reading[1] > former[1][1]:
+                former = (series, reading)
+    return found or ([former] if former is not None else [])
+
+
+def begin_of(view: View, instance: Instance, slot: int, at: datetime) -> datetime | None:
+    """Since when the slot of a silence or an age counts; with several sensors the longest. None: unknown."""
+    if slot == instance.plan.silence:
+        return _silent_since(view, instance, at)
+    metric = instance.rule.slots[slot].name
+    return min((time for _series, (_value, time) in current(view, instance, metric, at)), default=None)
+
+
+def _silent_since(view: View, instance: Instance, at: datetime) -> datetime | None:
+    """The last uplink, or the mounting where that was later: nobody misses a sensor that is still in its box."""
+    mounted = [i for i in instance.installations if i.valid_to is None or at < i.valid_to]
+    if instance.device is not None:
+        times = [i.valid_from for i in mounted]
+        heard = view.heard(instance.device.id)
+        return max([*times, heard] if heard is not None else times, default=None)
+    since = [max(view.heard(i.device_id) or i.valid_from, i.valid_from) for i in mounted]
+    return min(since, default=None)
+
+
+class Moment:
+    """What an instance sees at one time."""
+
+    __slots__ = ("_best", "_choices", "_fresh", "_instance", "_slots", "_view", "at")
+
+    def __init__(self, view: View, instance: Instance, at: datetime, fresh: Collection[Series]) -> None:
+        self._view = view
+        self._instance = instance
+        self._fresh = fresh
+        plan = instance.plan
+        self._choices = [current(view, instance, metric, at) for _slot, metric in plan.values]
+        for choices in self._choices:  # several series: a moment is not earlier than what is seen in it
+            for _series, (_value, time) in choices:
+                at = max(at, time)
+        self.at = at
+        self._slots = instance.template.copy()
+        for slot in (
+            *(slot for slot, _metric in plan.ages),
+            *(() if plan.silence is None else (plan.silence,)),
+        ):
+            begin = begin_of(view, instance, slot, at)
+            self._slots[slot] = None if begin is None else max(0, (at - begin) // _MICROSECOND)
+        self._best: tuple[Choice | None, ...] = tuple(
+            choices[0] if choices else None for choices in self._choices
+        )
+
+    def verdict(self, *, firing: bool, is_data: bool) -> Verdict:
+        rule = self._instance.rule
+        if any(len(choices) > 1 for choices in self._choices):
+            return self._verdict_of_several(firing=firing, is_data=is_data)
+        slots = self._filled(self._best)
+        holds = rule.when(slots)
+        clears = None if not firing else _not(holds) if rule.clear is None else rule.clear(slots)
+        return Verdict(holds, clears, bool(self._fresh), is_data)
+
+    def _verdict_of_several(self, *, firing: bool, is_data: bool) -> Verdict:
+        rule = self._instance.rule
+        choices: list[list[Choice | None]] = [[*found] or [None] for found in self._choices]
+        combinations = list(product(*choices))
+        verdicts = [rule.when(self._filled(chosen)) for chosen in combinations]
+        holds = _any(verdicts)
+        reading = False
+        if holds:
+            holding = [chosen for chosen, verdict in zip(combinations, verdicts, strict=True) if verdict]
+            fresh = [chosen for chosen in holding if any(c and c[0] in self._fresh for c in chosen)]
+            reading = bool(fresh)  # a good value of one sensor is no second bad reading of another
+            self._best = (fresh or holding)[0]
+        clears: bool | None = None
+        if firing and rule.clear is None:
+            clears = _not(holds)
+        elif firing and rule.clear is not None:
+            clears = _not(_any([_not(rule.clear(self._filled(chosen))) for chosen in combinations]))
+        return Verdict(holds, clears, reading, is_data)
+
+    def _filled(self, chosen: Iterable[Choice | None]) -> Slots:
+        slots = self._slots.copy()
+        for (slot, _metric), choice in zip(self._instance.plan.values, chosen, strict=True):
+            slots[slot] = None if choice is None else choice[1][0]
+        return slots
+
+    # -- to be told ---------------------------------------------------------------------------------------------
+
+    def inputs(self) -> dict[str, Input]:
+        """The values that decided, by quantity."""
+        plan = self._instance.plan
+        seen = {
+            metric: max(current(self._view, self._instance, metric, self.at), key=_time_of, default=None)
+            for _slot, metric in plan.ages
+        }
+        seen.update({metric: choice for (_slot, metric), choice in zip(plan.values, self._best, strict=True)})
+        return {
+            metric: Input(choice[1][0], choice[1][1]) for metric, choice in seen.items() if choice is not None
+        }
+
+    def facts(self) -> Facts:
+        """What the placeholders of the texts stand for."""
+        instance, directory = self._instance, self._view.rules.directory
+        mounted = [i for i in instance.installations if i.in_force(self.at)]
+        devices = [directory.devices[i.device_id] for i in mounted if i.device_id in directory.devices]
+        places = [directory.places[i.place_id] for i in mounted if i.place_id in directory.places]
+        if instance.device is not None:
+            devices = [instance.device]
+        if instance.place is not None:
+            places = [instance.place]
+        device_names = ", ".join(dict.fromkeys(device.name or device.dev_eui for device in devices))
+        place_names = ", ".join(dict.fromkeys(place.name for place in places))
+        plan, slots = instance.plan, list(enumerate(instance.rule.slots))
+        return Facts(
+            place=place_names,
+            device=device_names,
+            values={
+                metric: None if choice is None else choice[1][0]
+                for (_slot, metric), choice in zip(plan.values, self._best, strict=True)
+            },
+            limits={slot.name: self._slots[index] for index, slot in slots if slot.kind == "limit"},
+            silence=None if plan.silence is None else self._slots[plan.silence],
+        )
+
+
+def _time_of(choice: Choice) -> datetime:
+    return choice[1][1]
+
+
+def _any(verdicts: Iterable[bool | None]) -> bool | None:
+    found = list(verdicts)
+    return True if True in found else None if None in found else False
+
+
+def _not(verdict: bool | None) -> bool | None:
+    return None if verdict is None else not verdict

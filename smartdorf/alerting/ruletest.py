@@ -1,0 +1,293 @@
+"""Rule tests: ``*.test.yaml`` beside a rule file. Series go in, alerts are expected, at stated times.
+
+No database and no clock: the engine of the service runs over the times that the test states. Time goes on between
+them as it does in the service, so that timers fire when they are due and not at the next message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from smartdorf.alerting.engine import (
+    AlertKey,
+    BoundRules,
+    EngineState,
+    Evaluation,
+    Observation,
+    Transition,
+    bind,
+    evaluate,
+    tick,
+)
+from smartdorf.config.conditions import code_names
+from smartdorf.config.durations import parse_duration
+from smartdorf.config.rules import TEST_SUFFIX, RuleSet, load_rules
+from smartdorf.directory import Device, Directory, Installation, Place
+from smartdorf.errors import Problem, did_you_mean
+from smartdorf.i18n import gettext as _
+from smartdorf.vocabulary import Vocabulary
+from smartdorf.yaml_source import Node, read_yaml
+
+START = datetime(2026, 1, 5, tzinfo=UTC)  # where relative times begin
+_BEFORE = datetime(2000, 1, 1, tzinfo=UTC)  # all is mounted since then
+_LOCAL = ZoneInfo("Europe/Berlin")
+_STATES = ("none", "pending", "firing")
+_MODEL = "test/sensor"
+
+
+@dataclass(frozen=True)
+class RuleTestResult:
+    """What became of one test. ``problems`` point at the expectation that was not met."""
+
+    file: str
+    line: int
+    name: str
+    rules: frozenset[str]  # whose alerts it expects or excludes
+    fires: frozenset[str]  # whose alerts fired
+    problems: tuple[Problem, ...]
+
+
+class _Expectation(NamedTuple):
+    time: datetime
+    key: AlertKey
+    subject: str
+    state: str
+    summary: Mapping[str, str]
+    node: Node
+
+
+@dataclass
+class _Script:
+    """One test, read."""
+
+    node: Node
+    directory: Directory = field(default_factory=Directory)
+    categories: dict[str, str] = field(default_factory=dict)
+    subjects: dict[str, tuple[str, int]] = field(default_factory=dict)  # name → kind, id
+    observations: dict[datetime, list[Observation]] = field(default_factory=dict)
+    expectations: list[_Expectation] = field(default_factory=list)
+
+
+def find_rule_tests(path: Path) -> list[Path]:
+    """The test files of a folder, or the file itself; a rule file's tests are those beside it."""
+    if path.is_dir():
+        return sorted(path.rglob(f"*{TEST_SUFFIX}"))
+    if path.name.endswith(TEST_SUFFIX):
+        return [path]
+    beside = path.with_name(path.stem + TEST_SUFFIX)
+    return [beside] if beside.exists() else []
+
+
+def run_rule_tests(path: Path, vocabulary: Vocabulary) -> tuple[list[RuleTestResult], list[Problem]]:
+    """Run the tests of one file over the rules of the file beside it, and over no others.
+
+    Returns the results, and what keeps the tests from being run.
+    """
+    beside = path.with_name(path.name.removesuffix(TEST_SUFFIX) + ".yaml")
+    if not beside.exists():
+        message = _("there is no {file} beside it that it could test").format(file=beside.name)
+        return [], [Problem(str(path), 0, 0, message)]
+    rules = load_rules([beside], vocabulary)
+    root = read_yaml(path)
+    if root.value is not None:
+        root.check_keys(["tests"], ["tests"])
+    scripts = [_read(node, rules, vocabulary) for node in root["tests"].elements()]
+    if rules.problems or root.source.problems:
+        return [], [*rules.problems, *root.source.problems]
+    return [_run(script, rules) for script in scripts], []
+
+
+# -- reading --------------------------------------------------------------------------------------------------------
+
+
+def _read(node: Node, rules: RuleSet, vocabulary: Vocabulary) -> _Script:
+    script = _Script(node)
+    node.check_keys(["name", "places", "devices", "readings", "expect"], ["name", "readings", "expect"])
+    if not isinstance(node.value, dict):
+        return script
+    _read_subjects(script, node)
+    for reading in node["readings"].elements():
+        _read_reading(script, reading, vocabulary)
+    for expected in node["expect"].elements():
+        _read_expectation(script, expected, rules)
+    if node["expect"].value == []:
+        node["expect"].problem(_("expects nothing; a test that must not fire says so: state: none"))
+    return script
+
+
+def _read_subjects(script: _Script, node: Node) -> None:
+    """A place gets a sensor of its own; a device stands alone."""
+    places: list[Place] = []
+    devices: list[Device] = []
+    installations: list[Installation] = []
+    for name, place in node["places"].items():
+        place.check_keys(["place_type", "tags", "limits"], ["place_type"])
+        number = len(devices) + 1
+        place_type, tags = place["place_type"].text(), _texts(place["tags"])
+        places.append(Place(number, name, name, place_type, "test", tags, limits=_numbers(place["limits"])))
+        devices.append(Device(number, f"{number:016x}", f"{name} sensor", _MODEL))
+        installations.append(Installation(number, number, _BEFORE))
+        script.subjects[name] = ("place", number)
+    for name, device in node["devices"].items():
+        device.check_keys(["model", "category", "tags", "limits"])
+        number = len(devices) + 1
+        model = device["model"].text(_MODEL)
+        tags, limits = _texts(device["tags"]), _numbers(device["limits"])
+        devices.append(Device(number, f"{number:016x}", name, model, tags, limits=limits))
+        script.categories[model] = device["category"].text()
+        script.subjects[name] = ("device", number)
+    if not script.subjects:
+        node.problem(_("names no places and no devices"))
+    script.directory = Directory.of(places, devices, installations)
+
+
+def _texts(node: Node) -> dict[str, str]:
+    return {name: value.text() for name, value in node.items()}
+
+
+def _numbers(node: Node) -> dict[str, float]:
+    return {name: value.number(0.0) for name, value in node.items()}
+
+
+def _read_reading(script: _Script, node: Node, vocabulary: Vocabulary) -> None:
+    if not isinstance(node.value, dict):
+        node.problem(_("expected e.g. {at: 1h, fill_level_pct: 85}"))
+        return
+    time, subject = _time(node), _subject(script, node)
+    values = []
+    for name, value in node.items():
+        if name in ("at", "of"):
+            continue
+        if name not in vocabulary:
+            node.problem_at(name, vocabulary.unknown(name))
+        elif isinstance(value.value, str):
+            codes = code_names(vocabulary[name])
+            values.append((0, name, float(codes.get(value.one_of(codes), 0))))
+        else:
+            values.append((0, name, value.number(0.0)))
+    if time is not None and subject is not None:
+        _kind, number = script.subjects[subject]
+        script.observations.setdefault(time, []).append(Observation(number, time, tuple(values)))
+
+
+def _read_expectation(script: _Script, node: Node, rules: RuleSet) -> None:
+    node.check_keys(["at", "of", "alert", "state", "summary"], ["at", "alert", "state"])
+    if not isinstance(node.value, dict):
+        return
+    time, subject = _time(node), _subject(script, node)
+    alert, names = node["alert"].text(), [rule.name for rule in rules]
+    if alert and alert not in names:
+        message = _('unknown alert "{name}"').format(name=alert)
+        node["alert"].problem(message + did_you_mean(alert, names))
+    state = node["state"].one_of(_STATES, "none")
+    summary = _texts(node["summary"])
+    if time is not None and subject is not None:
+        key = AlertKey(alert, *script.subjects[subject])
+        script.expectations.append(_Expectation(time, key, subject, state, summary, node))
+
+
+def _time(node: Node) -> datetime | None:
+    """``90m`` after the start, or a time of day and date; without a zone it is German local time."""
+    text = str(node["at"].plain() if "at" in node else "")
+    if text == "0":
+        return START
+    if (micros := parse_duration(text)) is not None:
+        return START + timedelta(microseconds=micros)
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        node["at"].problem(_('expected a time: "90m" after the start, or 2026-03-29T01:30'))
+        return None
+    return (time if time.tzinfo is not None else time.replace(tzinfo=_LOCAL)).astimezone(UTC)
+
+
+def _subject(script: _Script, node: Node) -> str | None:
+    names = list(script.subjects)
+    if "of" not in node:
+        if len(names) > 1:
+            node.problem(_("say of whom: {names}").format(names=", ".join(names)))
+        return names[0] if len(names) == 1 else None
+    return node["of"].one_of(names) or None
+
+
+# -- running --------------------------------------------------------------------------------------------------------
+
+
+def _run(script: _Script, rules: RuleSet) -> RuleTestResult:
+    bound = bind(rules, script.directory, script.categories)
+    state = EngineState()
+    problems: list[Problem] = []
+    fired: list[Transition] = []
+    summaries: dict[AlertKey, Mapping[str, str]] = {}
+    for time in sorted({*script.observations, *(expected.time for expected in script.expectations)}):
+        for evaluation in _steps(bound, state, time, script.observations.get(time, ())):
+            state.apply(evaluation)
+            fired += [transition for transition in evaluation.transitions if transition.kind == "fired"]
+        summaries.update((transition.key, transition.summary) for transition in fired)
+        for expected in script.expectations:
+            if expected.time == time:
+                problems += _judge(expected, bound, state, summaries)
+    announced = {expected.key for expected in script.expectations if expected.state == "firing"}
+    for transition in fired:
+        if transition.key not in announced:
+            problems.append(_unexpected(script, transition))
+    node = script.node
+    return RuleTestResult(
+        node.source.name,
+        node.line,
+        node["name"].text(),
+        frozenset(expected.key.rule for expected in script.expectations),
+        frozenset(transition.key.rule for transition in fired),
+        tuple(problems),
+    )
+
+
+def _steps(
+    bound: BoundRules, state: EngineState, time: datetime, observations: Sequence[Observation]
+) -> Iterator[Evaluation]:
+    """Time passes first, as it does in the service; then the data of that time comes in."""
+    yield tick(bound, state, time)
+    yield evaluate(bound, state, observations)
+    yield tick(bound, state, time)
+
+
+def _judge(
+    expected: _Expectation,
+    bound: BoundRules,
+    state: EngineState,
+    summaries: Mapping[AlertKey, Mapping[str, str]],
+) -> Iterator[Problem]:
+    node, key = expected.node, expected.key
+    if key not in bound.instances:
+        message = _("{alert} does not watch {subject}")
+        yield _at(node, message.format(alert=key.rule, subject=expected.subject))
+        return
+    alert = state.instances.get(key)
+    got = alert.phase if alert is not None else "none"
+    if got != expected.state:
+        message = _("expected {alert} of {subject} to be {expected}, it is {got}")
+        text = message.format(alert=key.rule, subject=expected.subject, expected=expected.state, got=got)
+        yield _at(node, text)
+    for language, wanted in expected.summary.items():
+        said = summaries.get(key, {}).get(language, "").replace("\N{NO-BREAK SPACE}", " ")
+        if said != wanted:
+            message = _('expected the summary "{wanted}", it says "{said}"')
+            yield _at(node["summary"], message.format(wanted=wanted, said=said))
+
+
+def _unexpected(script: _Script, transition: Transition) -> Problem:
+    names = {subject: name for name, subject in script.subjects.items()}
+    key = transition.key
+    message = _("{alert} of {subject} fired after {time}, and nothing in `expect` says so")
+    after = str(transition.time - START)
+    subject = names.get((key.kind, key.id), f"{key.kind} {key.id}")
+    return _at(script.node, message.format(alert=key.rule, subject=subject, time=after))
+
+
+def _at(node: Node, message: str) -> Problem:
+    return Problem(node.source.name, node.line, node.column, message)
