@@ -19,7 +19,7 @@ from smartdorf.i18n import gettext as _
 from smartdorf.simulate.ledger import Message
 from smartdorf.simulate.publish import publish
 
-SAMPLE = 0.1  # seconds between two looks at the counter; each costs the service about a millisecond
+SAMPLE = 0.25  # seconds between two looks at the counter; each costs the service a few milliseconds
 STALLED = 30.0  # seconds without a commit
 PACKET = 16  # bytes of an MQTT publish beside topic and payload, rather too many
 

@@ -88,9 +88,9 @@ class TestAsyncpg:
         assert await one.fetchval("SELECT 1") == 1
 
     async def test_executemany_inserts_every_row(self, one: asyncpg.Connection[Any]) -> None:
-        await one.executemany("INSERT INTO level VALUES ($1, $2, $3)", rows(300))
+        await one.executemany("INSERT INTO level VALUES ($1, $2, $3)", rows(5000))
 
-        assert await one.fetchval("SELECT count(*) FROM level") == 300
+        assert await one.fetchval("SELECT count(*) FROM level") == 5000
 
     async def test_unnest_insert_skips_what_is_there_and_returns_the_rest(
         self, one: asyncpg.Connection[Any]
@@ -180,11 +180,28 @@ class TestAsyncpg:
 
         assert await other.fetchval("SELECT count(*) FROM level") == 0
 
-    async def test_pool_serves_many_tasks_and_keeps_the_search_path(self, dsn: str) -> None:
+    async def test_pool_serves_many_tasks(self, dsn: str) -> None:
         async with asyncpg.create_pool(dsn, min_size=3, max_size=3) as pool:
             counts = await asyncio.gather(*(pool.fetchval("SELECT count(*) FROM level") for _ in range(20)))
 
         assert counts == [0] * 20
+
+    @pytest.mark.parametrize(
+        ("setting", "default"),
+        [
+            ("search_path", '"$user", public'),
+            ("client_min_messages", "notice"),
+            ("enable_seqscan", "on"),
+            ("TimeZone", "UTC"),
+        ],
+    )
+    async def test_connection_back_in_its_pool_has_the_default_settings_of_postgresql(
+        self, dsn: str, setting: str, default: str
+    ) -> None:
+        async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+            await pool.execute("SET TimeZone TO 'Europe/Berlin'")
+
+            assert await pool.fetchval("SELECT current_setting($1)", setting) == default
 
     async def test_notification_reaches_those_who_listen_even_after_another_pool_reset(
         self, dsn: str, one: asyncpg.Connection[Any], other: asyncpg.Connection[Any]

@@ -17,8 +17,18 @@ import * as wire from './wire.mjs'
 // The longest wait for a turn. Two connections of one test that wait for each other would else hang it.
 const PATIENCE = 30_000 // ms
 
-// PGlite's own default for search_path is pg_catalog alone, and RESET ALL goes back to it.
-const DEFAULT_PATH = 'SET search_path TO "$user", public'
+// PostgreSQL's defaults. PGlite starts with others of its own, and RESET ALL goes back to those.
+const DEFAULTS = [
+  'SET search_path TO "$user", public',
+  'SET client_min_messages TO notice',
+  'SET log_min_messages TO warning',
+  'SET enable_seqscan TO on',
+  'SET allow_system_table_mods TO off',
+  "SET TimeZone TO 'UTC'",
+].join('; ')
+
+// PGlite stops silently in the middle of a call with thousands of packets.
+const PACKETS_PER_CALL = 100
 
 const COPY_IN = /^\s*copy\b[^]*\bfrom\s+stdin\b/i
 const COPY_FILE = '/tmp/copy-in'
@@ -31,7 +41,7 @@ class Backend {
   static async open() {
     const backend = new Backend()
     backend.#db = await PGlite.create({ extensions: { timescaledb } })
-    await backend.#db.exec(`${DEFAULT_PATH}; CREATE EXTENSION timescaledb`)
+    await backend.#db.exec(`${DEFAULTS}; CREATE EXTENSION timescaledb`)
     const shown = ['server_version', 'server_encoding', 'client_encoding', 'DateStyle', 'IntervalStyle']
     shown.push('TimeZone', 'integer_datetimes', 'standard_conforming_strings', 'is_superuser')
     backend.parameters = {}
@@ -44,7 +54,12 @@ class Backend {
 
   /** Runs client packets and returns the server's answer; blocks, as there is one thread. */
   run(packets) {
-    return Buffer.from(this.#db.execProtocolRawSync(Buffer.concat(packets)))
+    const answers = []
+    for (let start = 0; start < packets.length; start += PACKETS_PER_CALL) {
+      const call = Buffer.concat(packets.slice(start, start + PACKETS_PER_CALL))
+      answers.push(Buffer.from(this.#db.execProtocolRawSync(call))) // copied: PGlite uses its buffer again
+    }
+    return Buffer.concat(answers)
   }
 
   /** COPY … FROM STDIN would crash PGlite, so the collected rows go through a file in its file system. */
@@ -199,7 +214,7 @@ class Session {
         else this.#channels.delete(identifier(channel))
         return un ? `${start} UNLISTEN nobody` : whole
       })
-      .replace(/(^|;)\s*reset\s+all\b/gi, `$1 RESET ALL; ${DEFAULT_PATH}`)
+      .replace(/(^|;)\s*reset\s+all\b/gi, `$1 RESET ALL; ${DEFAULTS}`)
       .replace(/(^|;)\s*deallocate\s+(?:prepare\s+)?("(?:[^"]|"")+"|\w+)/gi, (_, start, name) => {
         if (name.toLowerCase() !== 'all') return `${start} DEALLOCATE "${this.#own(identifier(name))}"`
         this.#batch.push(...this.#closeAll())
@@ -282,7 +297,7 @@ class Session {
       this.#backend.run([...this.#closeAll(), wire.SYNC])
       // alone, so whatever is left of settings, temporary tables and locks can be dropped
       if (Session.#all.size === 0) this.#backend.run([wire.query('DISCARD ALL')])
-      if (Session.#all.size === 0) this.#backend.run([wire.query(DEFAULT_PATH)])
+      if (Session.#all.size === 0) this.#backend.run([wire.query(DEFAULTS)])
       this.status = 'I'
     })
   }

@@ -8,14 +8,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from smartdorf.cli.simulate import simulate_command
+from smartdorf.cli.simulate import simulate
 from smartdorf.errors import UsageError
 
 
 @pytest.fixture
 def run():
     app = typer.Typer()
-    app.command()(simulate_command)
+    app.command()(simulate)
     return lambda *arguments: CliRunner().invoke(app, arguments)
 
 
