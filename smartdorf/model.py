@@ -111,9 +111,11 @@ class Fault(Struct, frozen=True):
 class Decoded(Struct, frozen=True):
     """What decoding made of one uplink: samples, or a fault, or neither (a frame without measurements).
 
-    ``object`` holds what the codec found and no measurement carries (firmware version, configuration …).
+    ``object`` holds what the codec found and no measurement carries (firmware version, configuration …); all of
+    ChirpStack's object where that was decoded, since nothing else could decode the uplink again.
     """
 
     samples: tuple[Sample, ...] = ()
     object: Mapping[str, Any] | None = None
     fault: Fault | None = None
+    missing: tuple[str, ...] = ()  # parameters without which a measurement had to be left out

@@ -1,0 +1,99 @@
+"""What a Python codec is, and how its file is loaded.
+
+A codec is a file with ``decode(frame, context)``: bytes in, the vendor's own field names out, as plain JSON
+values. It is pure, and refuses a frame by raising FrameError. Files are loaded by path under names of our own,
+so ``decoders/`` is no package and two folders may hold a file of the same name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from smartdorf.decoding.frame import Frame
+from smartdorf.errors import SmartdorfError
+from smartdorf.i18n import gettext as _
+
+
+class Context:
+    """What a codec may need beside the frame: its model, when the frame was received, the parameters."""
+
+    __slots__ = ("defaults", "missing", "model", "parameters", "received_at")
+
+    def __init__(
+        self,
+        model: str,
+        received_at: datetime,
+        parameters: Mapping[str, float],
+        defaults: Mapping[str, float] | None = None,
+    ) -> None:
+        self.model = model
+        self.received_at = received_at
+        self.parameters = parameters
+        self.defaults = defaults or {}
+        self.missing: list[str] = []
+
+    def parameter(self, name: str) -> float | None:
+        """A parameter or its default; None where neither is known: leave out what depends on it."""
+        value = self.parameters.get(name)
+        if value is None:
+            value = self.defaults.get(name)
+            if value is None:
+                self.missing.append(name)
+        return value
+
+
+Decode = Callable[[Frame, Context], Mapping[str, Any]]
+
+
+class CodecLoadError(SmartdorfError):
+    """A codec's file cannot be used."""
+
+
+class Codec:
+    """A loaded codec: its function and the file it came from."""
+
+    __slots__ = ("decode", "file")
+
+    def __init__(self, decode: Decode, file: Path) -> None:
+        self.decode = decode
+        self.file = file
+
+    def place_of(self, error: BaseException) -> str:
+        """``file:line`` of the codec's own line in which ``error`` arose."""
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename == str(self.file)
+        ]
+        return f"{self.file}:{lines[-1]}" if lines else str(self.file)
+
+
+def load_codec(path: Path) -> Codec:
+    """Load one codec file; raises CodecLoadError, whatever is wrong with it."""
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    name = f"smartdorf_decoders_{digest}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise CodecLoadError(_("{path} is no Python file").format(path=path))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses of the codec look themselves up there
+    try:
+        spec.loader.exec_module(module)
+    except SyntaxError as error:
+        message = _("{path}:{line}: {problem}")
+        raise CodecLoadError(message.format(path=path, line=error.lineno or 0, problem=error.msg)) from error
+    except Exception as error:
+        place = Codec(lambda frame, context: {}, path).place_of(error)
+        problem = f"{type(error).__name__}: {error}"
+        raise CodecLoadError(f"{place}: {problem}") from error
+    decode = getattr(module, "decode", None)
+    if not callable(decode):
+        raise CodecLoadError(_("{path} has no function decode(frame, context)").format(path=path))
+    return Codec(decode, path)

@@ -1,0 +1,124 @@
+"""A frame: the bytes of one uplink, read by offset. What is not there is refused with a reason.
+
+Owns: bounds, byte order, the reasons. Must not know any sensor.
+"""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+from typing import Any
+
+# A codec refuses a frame for one of these. They are counted, so they are few and never change with the frame.
+UNKNOWN_F_PORT = "unknown_f_port"
+TOO_SHORT = "too_short"
+LENGTH = "length"  # neither too short nor cut: this model has no frame of that length
+CHECKSUM = "checksum"
+IMPLAUSIBLE = "implausible"  # fixed bytes are not what they must be, or values contradict each other
+# The engine itself adds these:
+ENCRYPTED = "encrypted"  # end to end: we have no key
+CODEC_ERROR = "codec_error"  # the codec has a mistake
+MISSING_OBJECT = "missing_object"  # no codec here, and ChirpStack decoded nothing either
+
+CODEC_REASONS = frozenset({UNKNOWN_F_PORT, TOO_SHORT, LENGTH, CHECKSUM, IMPLAUSIBLE})
+REASONS = CODEC_REASONS | {ENCRYPTED, CODEC_ERROR, MISSING_OBJECT}
+
+
+class FrameError(Exception):
+    """This frame is refused: a reason that is counted, and the detail that helps a person."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    @classmethod
+    def unknown_f_port(cls, frame: Frame) -> FrameError:
+        return cls(UNKNOWN_F_PORT, f"this model sends nothing on f_port {frame.f_port}")
+
+
+@cache
+def _layout(layout: str) -> struct.Struct:
+    return struct.Struct(layout)
+
+
+class Frame:
+    """``frame.u16(2)``: the 16-bit number that starts at byte 2, big endian; ``u16le`` is little endian."""
+
+    __slots__ = ("data", "f_port")
+
+    def __init__(self, data: bytes, f_port: int) -> None:
+        self.data = data
+        self.f_port = f_port
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def expect(self, *lengths: int) -> None:
+        """Refuse any other length, before looking inside."""
+        got = len(self.data)
+        if got not in lengths:
+            wanted = " or ".join(str(length) for length in lengths)
+            reason = TOO_SHORT if got < min(lengths) else LENGTH
+            raise FrameError(reason, f"expected {wanted} bytes on f_port {self.f_port}, got {got}")
+
+    def require(self, length: int) -> None:
+        """Refuse what is shorter."""
+        if len(self.data) < length:
+            raise FrameError(
+                TOO_SHORT, f"expected at least {length} bytes on f_port {self.f_port}, got {len(self.data)}"
+            )
+
+    def unpack(self, layout: str, offset: int = 0) -> tuple[Any, ...]:
+        """Several values at once, as ``struct`` lays them out: the fastest way to read a fixed frame."""
+        compiled = _layout(layout)
+        try:
+            return compiled.unpack_from(self.data, offset)
+        except struct.error:
+            raise self._cut(offset, compiled.size) from None
+
+    def part(self, offset: int, length: int) -> bytes:
+        part = self.data[offset : offset + length] if offset >= 0 else b""
+        if len(part) < length:
+            raise self._cut(offset, length)
+        return part
+
+    def _cut(self, offset: int, length: int) -> FrameError:
+        detail = f"expected {length} bytes from byte {offset} on, the frame has {len(self.data)}"
+        return FrameError(TOO_SHORT, detail)
+
+    def u8(self, offset: int) -> int:
+        return self.part(offset, 1)[0]
+
+    def i8(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 1), signed=True)
+
+    def u16(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 2))
+
+    def u16le(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 2), "little")
+
+    def i16(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 2), signed=True)
+
+    def i16le(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 2), "little", signed=True)
+
+    def u24(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 3))
+
+    def u24le(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 3), "little")
+
+    def u32(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 4))
+
+    def u32le(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 4), "little")
+
+    def i32(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 4), signed=True)
+
+    def i32le(self, offset: int) -> int:
+        return int.from_bytes(self.part(offset, 4), "little", signed=True)

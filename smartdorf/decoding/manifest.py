@@ -1,0 +1,244 @@
+"""The manifest of a sensor model: who it is, how it is recognised, what it needs to know, what it measures.
+
+Owns the keys of ``decoders/<vendor>/<model>.yaml``. Every mistake in a file is collected with its line. Must not
+know where manifests are looked for (registry.py) or how a mapping runs (mapping.py).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from smartdorf.decoding.codec import Codec, CodecLoadError
+from smartdorf.decoding.manifest_mapping import Measurement, read_mapping
+from smartdorf.decoding.mapping import Plan
+from smartdorf.decoding.recognise import Recognition, read_recognition
+from smartdorf.decoding.units import UnitError, check_unit
+from smartdorf.errors import Problem
+from smartdorf.i18n import gettext as _
+from smartdorf.vocabulary import Vocabulary
+from smartdorf.yaml_source import Node, read_yaml
+
+CATEGORIES = ("parking", "waste", "water", "environment", "heating", "energy", "counting", "tracking")
+PROOFS = ("device", "vendor vectors", "datasheet")
+CLASSES = ("A", "B", "C")
+
+_REQUIRED = [
+    "vendor",
+    "model",
+    "name",
+    "category",
+    "documentation",
+    "device_profile",
+    "proof",
+    "measurements",
+]
+_KEYS = [*_REQUIRED, "firmware", "recognise", "parameters", "codec", "time", "records"]
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+CodecFinder = Callable[[str, Path], Codec]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something that decoding must be told about a device or its place."""
+
+    name: str
+    label: Mapping[str, str]
+    unit: str
+    low: float
+    high: float
+    default: float | None
+
+    @property
+    def required(self) -> bool:
+        return self.default is None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProfile:
+    """What the device profile in ChirpStack must say."""
+
+    region: str
+    mac_version: str
+    device_class: str
+    uplink_interval: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceModel:
+    """One sensor model that we can decode."""
+
+    name: str  # vendor/model
+    vendor: str
+    category: str
+    label: Mapping[str, str]  # by language
+    documentation: str
+    firmware: tuple[str, ...]
+    profile: DeviceProfile
+    proof: str
+    recognition: Recognition
+    parameters: Mapping[str, Parameter]
+    codec: Codec | None  # None: ChirpStack's own codec, through the same mapping
+    measurements: tuple[Measurement, ...]
+    plan: Plan
+    file: str
+    line: int
+    defaults: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def uplink_interval(self) -> timedelta | None:
+        return self.profile.uplink_interval
+
+    @property
+    def mapping(self) -> Plan:
+        return self.plan
+
+
+def read_manifest(
+    path: Path, vocabulary: Vocabulary, find_codec: CodecFinder
+) -> tuple[DeviceModel | None, list[Problem]]:
+    """One model, or the mistakes why there is none."""
+    root = read_yaml(path)
+    if root.source.problems:
+        return None, root.source.problems
+    root.check_keys(_KEYS, _REQUIRED)
+    vendor, model = _identifier(root["vendor"]), _identifier(root["model"])
+    parameters = {name: _parameter(name, node) for name, node in root["parameters"].items()}
+    measurements, plan = read_mapping(
+        root, vocabulary, {name: (p.unit, p.default) for name, p in parameters.items()}
+    )
+    found = DeviceModel(
+        name=f"{vendor}/{model}",
+        vendor=vendor,
+        category=root["category"].one_of(CATEGORIES),
+        label=_label(root["name"]),
+        documentation=_link(root["documentation"]),
+        firmware=tuple(node.text() for node in root["firmware"].elements()),
+        profile=_profile(root["device_profile"]),
+        proof=root["proof"].one_of(PROOFS),
+        recognition=read_recognition(root["recognise"]),
+        parameters=parameters,
+        codec=_codec(root, path, find_codec),
+        measurements=measurements,
+        plan=plan,
+        file=str(path),
+        line=root["model"].line,
+        defaults={name: p.default for name, p in parameters.items() if p.default is not None},
+    )
+    problems = root.source.problems
+    return (None, problems) if problems else (found, [])
+
+
+def _identifier(node: Node) -> str:
+    text = str(node.plain() or "") if not isinstance(node.value, (dict, list)) else ""
+    if node.value is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", text):
+        node.problem(_("expected lower-case letters, digits, dots and dashes: dl-pr26"))
+    return text
+
+
+def _label(node: Node) -> Mapping[str, str]:
+    node.check_keys(["de", "en"], ["de", "en"])
+    return {language: node[language].text() for language in ("de", "en")}
+
+
+def _link(node: Node) -> str:
+    link = node.text()
+    if link and not link.startswith(("https://", "http://")):
+        node.problem(_("expected a link: https://…"))
+    return link
+
+
+def _profile(node: Node) -> DeviceProfile:
+    required = ["region", "mac_version", "class", "uplink_interval"]
+    node.check_keys(required, required)
+    version = node["mac_version"]
+    if version.value is not None and not re.fullmatch(r"1\.[01]\.\d", str(version.plain())):
+        version.problem(_('expected a LoRaWAN version in quotation marks: "1.0.3"'))
+    return DeviceProfile(
+        region=node["region"].text(),
+        mac_version=str(version.plain() or ""),
+        device_class=node["class"].one_of(CLASSES),
+        uplink_interval=_interval(node["uplink_interval"]),
+    )
+
+
+def _interval(node: Node) -> timedelta | None:
+    """``20m`` or ``12h``; ``none`` for a device that reports only when something happens."""
+    text = node.text()
+    if text in ("", "none"):
+        return None
+    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if match is None or int(match[1]) == 0:
+        node.problem(_('"{text}" is no duration; write 90s, 20m, 12h, 1d, or none').format(text=text))
+        return None
+    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+
+
+def _parameter(name: str, node: Node) -> Parameter:
+    node.check_keys(["unit", "de", "en", "range", "default"], ["unit", "de", "en", "range"])
+    unit = str(node["unit"].plain() or "1")
+    try:
+        check_unit(unit)
+    except UnitError as error:
+        node["unit"].problem(str(error))
+    ends = [end.number(0.0) for end in node["range"].elements()]
+    if len(ends) != 2 or ends[0] >= ends[1]:
+        if "range" in node:
+            node["range"].problem(_("expected a range: [lowest, highest]"))
+        ends = [0.0, 0.0]
+    default = node["default"].number() if "default" in node else None
+    if default is not None and ends[0] < ends[1] and not ends[0] <= default <= ends[1]:
+        node["default"].problem(_("the default is outside the range"))
+    label = {language: node[language].text() for language in ("de", "en")}
+    return Parameter(name, label, unit, ends[0], ends[1], default)
+
+
+def _codec(root: Node, path: Path, find_codec: CodecFinder) -> Codec | None:
+    node = root["codec"]
+    name = node.text()
+    if not name:
+        return None
+    try:
+        return find_codec(name, path)
+    except CodecLoadError as error:
+        node.problem(str(error))
+        return None
+
+
+def describe(model: DeviceModel, language: str) -> dict[str, Any]:
+    """A model as plain values, for people and programs."""
+    interval = model.uplink_interval
+    return {
+        "model": model.name,
+        "vendor": model.vendor,
+        "category": model.category,
+        "label": model.label[language],
+        "documentation": model.documentation,
+        "firmware": list(model.firmware),
+        "device_profile": {
+            "region": model.profile.region,
+            "mac_version": model.profile.mac_version,
+            "class": model.profile.device_class,
+            "uplink_interval_s": interval.total_seconds() if interval else None,
+        },
+        "proof": model.proof,
+        "recognise": model.recognition.describe(),
+        "parameters": {
+            name: {
+                "label": parameter.label[language],
+                "unit": parameter.unit,
+                "range": [parameter.low, parameter.high],
+                "default": parameter.default,
+            }
+            for name, parameter in model.parameters.items()
+        },
+        "codec": str(model.codec.file) if model.codec else None,
+        "measurements": [measurement.describe() for measurement in model.measurements],
+        "file": model.file,
+        "line": model.line,
+    }

@@ -1,0 +1,104 @@
+"""Vectors that vendors and device repositories publish, as JSON: bytes and the object that their codec makes.
+
+Publishers' field names and units differ, so both sides go through the manifest's mapping: what it makes of the
+published object must be among what our decoder makes of the bytes. Ours may find more, never something else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from smartdorf.decoding.manifest import DeviceModel
+from smartdorf.decoding.mapping import Mapped, map_object, parse_time
+from smartdorf.decoding.registry import decode_uplink
+from smartdorf.decoding.vectors import RECEIVED_AT, Case, Key, compare_values, make_uplink, refusal, values_of
+from smartdorf.errors import Problem
+from smartdorf.i18n import gettext as _
+from smartdorf.model import Decoded
+
+_TOLERANCE = 1e-9  # relative
+_DEFAULT_F_PORT = 1  # where the publisher names none
+
+
+def read_published(path: Path) -> tuple[list[Case], list[Problem]]:
+    """The cases of one file; what is no such file is a problem."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        return [], [Problem(str(path), 0, 0, _("cannot be read: {error}").format(error=error.strerror))]
+    except UnicodeDecodeError as error:
+        message = _("is not UTF-8 (byte {position}); save it as UTF-8").format(position=error.start)
+        return [], [Problem(str(path), 0, 0, message)]
+    except json.JSONDecodeError as error:
+        message = _("is not valid JSON: {problem}").format(problem=error.msg)
+        return [], [Problem(str(path), error.lineno, error.colno, message)]
+    except RecursionError:
+        return [], [Problem(str(path), 0, 0, _("is nested too deeply"))]
+    if not isinstance(document, dict) or not isinstance(document.get("vectors"), list):
+        return [], [Problem(str(path), 0, 0, _('expected {"vendor": …, "model": …, "vectors": […]}'))]
+    model = f"{document.get('vendor')}/{document.get('model')}"
+    cases, problems = [], []
+    for number, vector in enumerate(document["vectors"], 1):
+        try:
+            cases.append(_case(model, path, number, vector))
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            message = _("vector {number} cannot be used: {problem}")
+            problem = f"{type(error).__name__}: {error}"
+            problems.append(Problem(str(path), 0, 0, message.format(number=number, problem=problem)))
+    return cases, problems
+
+
+def _case(model: str, path: Path, number: int, vector: Mapping[str, Any]) -> Case:
+    f_port = vector["f_port"]
+    time = RECEIVED_AT
+    if (said := vector.get("recv_time")) is not None:
+        parsed = parse_time(said)
+        if parsed is None:
+            raise ValueError(f"recv_time {said!r}")
+        time = parsed
+    data = bytes.fromhex(vector["bytes"])
+    uplink = make_uplink(_DEFAULT_F_PORT if f_port is None else int(f_port), data, time)
+    expected = vector.get("expected")
+    objects = expected if isinstance(expected, list) else [] if expected is None else [expected]
+    if not all(isinstance(said, dict) for said in objects):
+        raise TypeError("expected is neither an object nor a list of objects")
+    must_fail = bool(vector.get("errors")) or expected is None
+
+    def differences(model: DeviceModel) -> list[str]:
+        decoded = decode_uplink(model, uplink, {})
+        if must_fail:
+            return [] if decoded.fault else [_("had to be refused, but was decoded")]
+        if decoded.fault is not None:
+            return [refusal(decoded)]
+        found: list[str] = []
+        for said in objects:
+            found += _compare(model, decoded, said, map_object(model.plan, said, time, model.defaults))
+        return found
+
+    description = str(vector.get("description") or "")
+    return Case(model, f"{number}. {description}".strip(), str(path), 0, differences)
+
+
+def _compare(model: DeviceModel, decoded: Decoded, said: Mapping[str, Any], mapped: Mapped) -> list[str]:
+    theirs = {(s.metric, s.channel, s.time): s.value for s in mapped.samples}
+    digits = _last_digits(model, said)
+
+    def tolerance(key: Key) -> float:
+        return max(_TOLERANCE * abs(theirs[key]), digits.get(key[:2], 0.0))
+
+    return compare_values(values_of(decoded), theirs, tolerance)
+
+
+def _last_digits(model: DeviceModel, said: Mapping[str, Any]) -> dict[tuple[str, int], float]:
+    """For fields whose unit is converted: how much the last digit that the publisher printed is worth."""
+    worth = {}
+    for step in model.plan.steps:
+        value = said.get(step.key)
+        ratio = step.factor / step.divisor
+        if isinstance(value, float) and (ratio != 1.0 or step.offset):
+            decimals = len(repr(value).partition(".")[2])
+            worth[step.metric, step.channel] = abs(ratio) * 10.0**-decimals * (1 + _TOLERANCE)
+    return worth
