@@ -21,7 +21,7 @@ from smartdorf.config.settings import (
 )
 from smartdorf.content import shipped
 from smartdorf.db.migrate import require_current
-from smartdorf.db.pool import open_pool
+from smartdorf.db.pool import hush_lost_connections, open_pool
 from smartdorf.decoding.registry import load_catalogue
 from smartdorf.errors import SmartdorfError
 from smartdorf.ingest.memory import Content
@@ -141,6 +141,7 @@ class Service:
 
     async def run(self, on_ready: Callable[[str], None] | None = None) -> None:
         """Serve until ``stop``. ``on_ready`` is called with the web address once everything is open."""
+        hush_lost_connections(asyncio.get_running_loop())
         async with AsyncExitStack() as stack:
             web = self._settings.web
             server = await stack.enter_async_context(open_web(self, self.metrics, web.host, web.port))

@@ -36,12 +36,16 @@ def texts(message: Message) -> list[str]:
 
 
 def test_nothing_is_missing_in_german(german: Catalog):
-    translated = {message.id for message in german if message.id and all(texts(message)) and not message.fuzzy}
+    translated = {
+        message.id for message in german if message.id and all(texts(message)) and not message.fuzzy
+    }
     assert sorted(map(str, source_texts() - translated)) == []
 
 
 def test_nothing_in_german_is_out_of_use(german: Catalog):
-    assert sorted(str(message.id) for message in german if message.id and message.id not in source_texts()) == []
+    assert (
+        sorted(str(message.id) for message in german if message.id and message.id not in source_texts()) == []
+    )
 
 
 def test_translations_keep_the_placeholders(german: Catalog):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -11,6 +12,7 @@ import msgspec
 import typer
 from rich.console import Console
 
+from smartdorf.config.durations import parse_duration
 from smartdorf.config.settings import Settings, load_settings
 from smartdorf.errors import UsageError
 from smartdorf.i18n import gettext as _
@@ -47,6 +49,14 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+
+
+def duration_of(text: str) -> timedelta:
+    """``60s``, ``5m``, ``48h`` or ``7d``; a plain number is seconds."""
+    microseconds = parse_duration(f"{text}s" if text.strip().isdecimal() else text)
+    if not microseconds:
+        raise UsageError(_('"{text}" is no duration: expected 60s, 10m, 48h or 7d').format(text=text))
+    return timedelta(microseconds=microseconds)
 
 
 def key_values(pairs: list[str] | None, option: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import signal
 import sys
 from contextlib import suppress
@@ -14,24 +13,14 @@ import structlog
 import typer
 from rich.live import Live
 
-from smartdorf.cli.context import JsonOption, console, print_json_line, run_async, stderr
+from smartdorf.cli.context import JsonOption, console, duration_of, print_json_line, run_async, stderr
 from smartdorf.demo import Demo, open_demo
 from smartdorf.demo_view import View
-from smartdorf.errors import UsageError
 from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
 
 REDRAW = 0.5  # seconds
 LINE = 5.0  # seconds between two lines where the output is no terminal
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600}
-
-
-def parse_duration(text: str) -> float:
-    """``60s``, ``5m`` or ``1h`` → seconds."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?", text.strip())
-    if found is None or float(found[1]) == 0:
-        raise UsageError(_('"{text}" is no duration: expected 60s, 5m or 1h').format(text=text))
-    return float(found[1]) * _UNITS[found[2] or "s"]
 
 
 def demo(
@@ -46,7 +35,7 @@ def demo(
 
     Example: smartdorf demo --for 60s --json
     """
-    seconds = parse_duration(run_for) if run_for is not None else None
+    seconds = duration_of(run_for).total_seconds() if run_for is not None else None
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
     async def work() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from smartdorf.cli.context import (
 from smartdorf.config.settings import Settings
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
+from smartdorf.decoding.manifest import Parameter
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
@@ -74,6 +76,7 @@ def add(
         async with connected(settings.database.full_dsn) as connection:
             known = await db.fetch_devices(connection, dev_eui=eui)
             chosen = _chosen_model(catalogue, model, eui, known[0] if known else None)
+            check_parameters(parameters, catalogue.models[chosen].parameters)
             async with connection.transaction():  # all of it or nothing
                 new = await db.add_device(
                     connection, dev_eui=eui, model=chosen, name=name, parameters=parameters, tags=tags
@@ -98,6 +101,24 @@ def add(
     if missing and place is None:
         advice = _("{model} needs {names}: give them to its place or with --parameter")
         stderr.print(advice.format(model=chosen, names=", ".join(missing)))
+
+
+def check_parameters(given: Mapping[str, float], known: Mapping[str, Parameter]) -> None:
+    """Refuse what no decoder asks for, and values that cannot be."""
+    for name, value in given.items():
+        parameter = known.get(name)
+        if parameter is None:
+            hint = did_you_mean(name, known) or _("; known are {keys}").format(
+                keys=", ".join(sorted(known)) or "–"
+            )
+            raise UsageError(_('unknown parameter "{name}"').format(name=name) + hint)
+        if not parameter.low <= value <= parameter.high:
+            message = _("{name} = {value:g} cannot be: expected {low:g} to {high:g} {unit}")
+            raise UsageError(
+                message.format(
+                    name=name, value=value, low=parameter.low, high=parameter.high, unit=parameter.unit
+                )
+            )
 
 
 async def _first_uplink(connection: Any, dev_eui: str) -> datetime:

@@ -21,6 +21,7 @@ from smartdorf.cli.simulate import simulate
 from smartdorf.errors import SmartdorfError
 from smartdorf.i18n import gettext as _
 from smartdorf.i18n import language_of_environment, set_language
+from smartdorf.logs import configure_logs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -62,6 +63,9 @@ def root(
 def main() -> None:
     """The console script."""
     set_language(language_of_environment())
+    configure_logs(
+        "text", "warning"
+    )  # to stderr: stdout is for what a command prints; `run` has its own settings
     try:
         app()
     except SmartdorfError as error:

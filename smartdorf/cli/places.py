@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column, Table
 
+from smartdorf.app import load_content
 from smartdorf.cli.context import (
     ConfigOption,
     JsonOption,
@@ -17,6 +18,7 @@ from smartdorf.cli.context import (
     run_async,
     settings_or_exit,
 )
+from smartdorf.cli.devices import check_parameters
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
 from smartdorf.errors import UsageError
@@ -59,15 +61,15 @@ def add(
             '"{slug}": a place\'s short name has lower-case letters, digits and dashes only: glas-kirchplatz'
         )
         raise UsageError(message.format(slug=slug))
-    dsn = settings_or_exit(config).database.full_dsn
-    tags, parameters, limits = (
-        key_values(tag, "--tag"),
-        numbers(parameter, "--parameter"),
-        numbers(limit, "--limit"),
-    )
+    settings = settings_or_exit(config)
+    tags, limits = key_values(tag, "--tag"), numbers(limit, "--limit")
+    parameters = numbers(parameter, "--parameter")
+    if parameters:  # which sensor will hang there is not known yet, so any model's parameter will do
+        models = load_content(settings).catalogue.models.values()
+        check_parameters(parameters, {name: p for model in models for name, p in model.parameters.items()})
 
     async def work() -> bool:
-        async with connected(dsn) as connection:
+        async with connected(settings.database.full_dsn) as connection:
             return await db.add_place(
                 connection,
                 slug=slug,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import typer
 from rich.status import Status
 from rich.table import Table
 
-from smartdorf.cli.context import JsonOption, console, print_json, run_async, stderr
+from smartdorf.cli.context import JsonOption, console, duration_of, print_json, run_async, stderr
 from smartdorf.clock import Clock
 from smartdorf.errors import UsageError
 from smartdorf.i18n import gettext as _
@@ -26,8 +25,6 @@ from smartdorf.simulate import Encoding, Faults, Ledger, Village, stream
 from smartdorf.simulate.publish import Published, publish
 
 SAMPLE = 2000  # messages from which the village's rate is measured
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 _Share = typer.Option(min=0, max=1, rich_help_panel="Faults (shares of the uplinks)")
 
@@ -36,15 +33,6 @@ def _encoding(value: str) -> str:
     if value not in ("json", "protobuf", "mixed"):
         raise typer.BadParameter("expected json, protobuf or mixed")
     return value
-
-
-def _duration(value: str | None) -> timedelta | None:
-    if value is None:
-        return None
-    match = _DURATION.fullmatch(value)
-    if match is None:
-        raise typer.BadParameter(f"{value!r} is no duration; write 60s, 10m, 48h or 7d")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
 
 
 def simulate(
@@ -106,7 +94,9 @@ def simulate(
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-    plan = _plan(seed, devices, speed=speed, count=count, lasting=_duration(lasting))
+    plan = _plan(
+        seed, devices, speed=speed, count=count, lasting=duration_of(lasting) if lasting is not None else None
+    )
     ledger = Ledger()
     messages = stream.simulate(
         plan.village,

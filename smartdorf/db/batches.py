@@ -15,6 +15,8 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
+from smartdorf.errors import DataRejectedError
+
 
 class UplinkRow(NamedTuple):
     """Table uplink."""
@@ -141,7 +143,7 @@ class Stage:
     async def bring(self, connection: asyncpg.Connection, rows: Sequence[tuple[Any, ...]]) -> _Brought:
         if len(rows) < COPY_FROM:
             return _Brought(connection, self.arrays, tuple(zip(*rows, strict=True)))
-        await connection.copy_records_to_table(self.name, records=rows, columns=list(self.columns))
+        await _copy(connection, self.name, rows, list(self.columns))
         return _Brought(connection, self.name, ())
 
 
@@ -236,6 +238,19 @@ QUARANTINED = Stage(
 )
 
 
+async def _copy(
+    connection: asyncpg.Connection, table: str, rows: Sequence[tuple[Any, ...]], columns: Sequence[str]
+) -> None:
+    """COPY. A value that its column cannot hold is refused before it is sent, and must look as if the server did.
+
+    asyncpg wraps such errors in its DataError where a statement's arguments are concerned, but not here.
+    """
+    try:
+        await connection.copy_records_to_table(table, records=rows, columns=columns)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise DataRejectedError(f"{table}: {error}") from error
+
+
 async def create_stages(connection: asyncpg.Connection) -> None:
     """Make the temporary tables of this connection; once, after connecting."""
     for stage in (UPLINKS, MEASUREMENTS, SESSIONS, EVENTS, QUARANTINED):
@@ -296,7 +311,7 @@ async def insert_uplinks(connection: asyncpg.Connection, rows: Sequence[UplinkRo
 async def insert_receptions(connection: asyncpg.Connection, rows: Sequence[ReceptionRow]) -> None:
     """Insert; the caller passes only those of new uplinks, so nothing can be there twice."""
     if rows:
-        await connection.copy_records_to_table("reception", records=rows, columns=ReceptionRow._fields)
+        await _copy(connection, "reception", rows, ReceptionRow._fields)
 
 
 _INSERT_MEASUREMENTS = """

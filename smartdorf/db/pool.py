@@ -7,11 +7,13 @@ commit beside its successor.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import asyncpg
 
@@ -48,6 +50,19 @@ def mapped_errors() -> Iterator[None]:
         raise SchemaError(message.format(error=error)) from error
     except _UNAVAILABLE as error:
         raise DatabaseUnavailableError(f"{type(error).__name__}: {error}") from error
+
+
+def hush_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
+    """asyncpg's COPY forgets a future when its connection dies, and the loop would show it as an error.
+
+    Whoever asked for the COPY has been told already. Everything else is shown as before.
+    """
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), asyncpg.PostgresConnectionError):
+            loop.default_exception_handler(context)
+
+    loop.set_exception_handler(handle)
 
 
 # Two containers may share host name and pid; this tells one process's sessions from another's.

@@ -6,7 +6,7 @@ Knows of PostgreSQL's protocol what the simple query ``COMMIT;`` of asyncpg and 
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from typing import Literal, Self
 from urllib.parse import urlsplit
 
 from tests.support.postgres import Database
@@ -25,6 +25,10 @@ class DatabaseProxy(Proxy):
         self._real = database
         self._to_cut: list[Literal["answer", "commit"]] = []
         self.cuts = 0
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        return self
 
     @property
     def database(self) -> Database:

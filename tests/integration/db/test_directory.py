@@ -70,7 +70,11 @@ async def test_adding_again_changes_and_adds_nothing(any_db: Database):
     async with connected(any_db.dsn) as connection:
         await village(connection)
         new = await db.add_place(
-            connection, slug="glas-schule", name="Glas Grundschule", place_type="container", limits={"full": 70}
+            connection,
+            slug="glas-schule",
+            name="Glas Grundschule",
+            place_type="container",
+            limits={"full": 70},
         )
         assert new is False
         assert await db.add_device(connection, dev_eui=EUI, model="milesight/em400-mud") is False

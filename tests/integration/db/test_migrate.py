@@ -21,7 +21,9 @@ def query(dsn: str, sql: str) -> list[tuple[object, ...]]:
 def test_a_migrated_database_has_nothing_left_to_do(any_db: Database):
     assert migrate(any_db.dsn, any_db.profile) == []
     require_current(any_db.dsn, any_db.profile)
-    assert all(migration.applied and not migration.changed for migration in status(any_db.dsn, any_db.profile))
+    assert all(
+        migration.applied and not migration.changed for migration in status(any_db.dsn, any_db.profile)
+    )
 
 
 def test_both_profiles_have_the_same_tables_and_columns(plain_db: str, timescale_db: str):

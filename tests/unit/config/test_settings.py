@@ -76,7 +76,9 @@ def test_every_mistake_is_reported_with_its_line(tmp_path):
 
 
 def test_a_missing_section_is_named(tmp_path):
-    assert problems(tmp_path, '[[mqtt]]\nname = "a"\nhost = "h"\nclient_id = "c"\n') == ["1:1: database: is missing"]
+    assert problems(tmp_path, '[[mqtt]]\nname = "a"\nhost = "h"\nclient_id = "c"\n') == [
+        "1:1: database: is missing"
+    ]
 
 
 def test_two_connections_may_not_share_a_client_id(tmp_path):

@@ -38,7 +38,7 @@ def test_inventory_as_json_has_gateways_and_stories_too(run):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--for", "soon"], ["--encoding", "xml"], ["--garbage", "2"], ["--devices", "0"]],
+    [["--encoding", "xml"], ["--garbage", "2"], ["--devices", "0"]],
 )
 def test_misuse_ends_with_exit_code_2(run, arguments):
     assert run(*arguments).exit_code == 2
@@ -53,3 +53,9 @@ def test_a_fast_village_must_be_told_when_to_stop(run):
 def test_faults_that_exclude_each_other_are_refused(run):
     result = run("--lost", "0.7", "--late", "0.7", "--count", "5")
     assert isinstance(result.exception, UsageError)
+
+
+def test_a_duration_that_is_none_is_answered_with_advice(run):
+    error = run("--for", "soon").exception
+    assert isinstance(error, UsageError)  # the console script ends with exit code 2 on it
+    assert str(error) == '"soon" is no duration: expected 60s, 10m, 48h or 7d'
