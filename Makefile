@@ -34,7 +34,7 @@ fix: $(VENV)/.dev ## put right what can be put right by itself
 check: lint test ## all that CI demands
 
 bench: $(VENV)/.dev ## throughput and latency on this machine
-	$(BIN)/smartdorf bench $(ARGS)
+	$(BIN)/smartdorf bench ingest $(ARGS)
 
 clean: ## remove everything that was made: environment, build results, caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -214,7 +214,6 @@ class Service:
             await self.writer.patiently(self.writer.open)
         await pipeline.rebind()
         self._opened.set()
-        self._asked.set()  # what was asked for while we were away
 
     async def _tell(self, notifier: Notifier) -> None:
         await self._opened.wait()
@@ -241,6 +240,7 @@ class Service:
             await asyncio.sleep(TICK / min(self._clock.speed, 10))
 
     async def _work_off(self, pipeline: Pipeline) -> None:
+        await self._opened.wait()
         while True:
             await self._asked.wait()
             self._asked.clear()
@@ -250,6 +250,7 @@ class Service:
             await work_off_requests(pipeline, self._clock)
 
     def _on_notify(self, payload: str) -> None:
+        """The directory was changed, work was asked for, or the connection came or went."""
         self._changed = self._changed or payload == "directory"
         self._asked.set()
 

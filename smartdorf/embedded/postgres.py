@@ -11,6 +11,7 @@ kernel's parent death signal would not do: it is Linux only and fires when a mer
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -56,15 +57,19 @@ SETTINGS: Mapping[str, str] = {
     "max_parallel_workers_per_gather": "0",
 }
 
-# $@ is the server. Descriptor 3 keeps the pipe for the reader, as sh gives background jobs an empty stdin.
-# INT is PostgreSQL's fast shutdown: open transactions are rolled back, committed ones are written out.
+# $1 is a folder to remove when we were killed (or nothing), the rest is the server. Descriptor 3 keeps the pipe
+# for the reader, as sh gives background jobs an empty stdin. A line in it says that we stop the server, its end
+# without one that we are gone. INT is PostgreSQL's fast shutdown: open transactions are rolled back.
 _SUPERVISOR = """
+scratch=$1; shift
 exec 3<&0
 "$@" 3<&- & server=$!
-{ read -r _ <&3; kill -INT "$server"; } & reader=$!
+{ read -r _ <&3; gone=$?; kill -INT "$server"; exit "$gone"; } & reader=$!
 exec 3<&-
 wait "$server"; code=$?
 kill "$reader" 2>/dev/null
+wait "$reader"
+if [ $? -eq 1 ] && [ -n "$scratch" ]; then rm -rf "$scratch"; fi
 exit "$code"
 """
 
@@ -199,12 +204,13 @@ class EmbeddedPostgres:
     def _launch(self, program: Path, cluster: Path, account: _Account) -> subprocess.Popen[bytes]:
         assert self._dir is not None
         assert self._lock is not None
+        scratch = "" if self._given_dir else str(self._dir)
         server = [str(program), "-D", str(cluster), "-p", str(self._port)]
         for name, value in self._parameters.items():
             server += ["-c", f"{name}={value}"]
         with self._log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own script and a program of the wheel
-                ["/bin/sh", "-c", _SUPERVISOR, "smartdorf-postgres", *server],
+                ["/bin/sh", "-c", _SUPERVISOR, "smartdorf-postgres", scratch, *server],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -229,7 +235,9 @@ class EmbeddedPostgres:
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             assert supervisor.stdin is not None
-            supervisor.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # the server has ended by itself, or by `kill`
+                supervisor.stdin.write(b"stop\n")
+                supervisor.stdin.close()
             try:
                 supervisor.wait(STOP_TIMEOUT)
             except subprocess.TimeoutExpired:

@@ -57,6 +57,7 @@ class Writer:
             try:
                 with mapped_errors():
                     await create_stages(connection)
+                    connection.add_termination_listener(self._ended)
                     await connection.add_listener(CHANNEL, self._heard)
                     self.memory = await load_memory(connection, self._content)
             except BaseException:
@@ -69,10 +70,17 @@ class Writer:
                 devices=len(self.memory.directory.devices),
                 rules=len(self._content.rules.rules),
             )
+            self._on_notify("connected")  # what was said while nobody listened was not heard
         return self.memory
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         self._on_notify(str(payload))
+
+    def _ended(self, connection: object) -> None:
+        """The server closed the connection: connect again now, not only when the next uplink needs it."""
+        if connection is self._connection:
+            self.lost(DatabaseUnavailableError())
+            self._on_notify("disconnected")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -113,9 +121,9 @@ class Writer:
         self._drop()
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.terminate()
-        self._connection = self.memory = None
+        connection, self._connection, self.memory = self._connection, None, None
+        if connection is not None:
+            connection.terminate()
         self._metrics.database_up.set(0)
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,22 @@ def test_server_ends_with_the_process_that_started_it(folder: Path) -> None:
 
     with EmbeddedPostgres(folder) as successor:  # waits for the lock, which the last process gives back
         assert value(successor.dsn, "SELECT 1") == 1
+
+
+def test_temporary_folder_goes_with_the_process_that_made_it() -> None:
+    script = (
+        "import time; from smartdorf.embedded.postgres import EmbeddedPostgres; "
+        "server = EmbeddedPostgres(); print(server.start(), flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        data = Path(value(owner.stdout.readline().strip(), "SHOW data_directory")).parent
+        owner.send_signal(signal.SIGKILL)
+
+    deadline = time.monotonic() + 10
+    while data.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not data.exists()
 
 
 def test_setting_that_the_server_refuses_is_said_in_one_line() -> None:
