@@ -11,6 +11,7 @@ from typing import Any
 from smartdorf.simulate.frames import lht65n
 from smartdorf.simulate.publish import publish
 from smartdorf.simulate.village import LHT65N
+from tests.support.database_proxy import DatabaseProxy
 from tests.support.mosquitto import Mosquitto
 from tests.support.postgres import Database
 from tests.support.service import ServiceProcess, until
@@ -21,7 +22,7 @@ PAYLOAD = lht65n(battery_v=3.0, temperature_c=20.5, humidity_pct=50.0)
 
 
 async def test_an_unknown_device_is_stored_raw_and_decoded_once_it_is_added(
-    database: Database, broker: Mosquitto, folder: Path
+    database: Database, broker: Mosquitto, folder: Path, tmp_path: Path
 ) -> None:
     village, device = speaker(LHT65N)
     dev_eui, place = device.device.dev_eui, device.device.place.slug
@@ -38,7 +39,11 @@ async def test_an_unknown_device_is_stored_raw_and_decoded_once_it_is_added(
         assert (unknown["dev_eui"], unknown["received"], unknown["missing"]) == (dev_eui, 600, 0)
         assert LHT65N in unknown["candidates"]
 
-        added = await service.command("devices", "add", dev_eui, "--model", LHT65N, "--place", place)
+        # over a slow line: the service must not begin before it knows the place, too
+        async with DatabaseProxy(database) as line:
+            line.delay = 0.03
+            desk = ServiceProcess(tmp_path / "desk", line.database, broker.port)
+            added = await desk.command("devices", "add", dev_eui, "--model", LHT65N, "--place", place)
         assert added.returncode == 0, added.stderr
 
         async def decoded() -> bool:

@@ -193,6 +193,7 @@ class ServiceProcess:
         everything = _entries(self._log.read_bytes())
         strange = [entry for entry in everything if "stray" in entry or "exception" in entry]
         assert not strange, f"the log holds what is no structured line: {strange[:3]}"
+        print(f"memory of the service at its peak: {self.peak_memory:.0f} MiB")
         assert self.peak_memory <= MOST_MEMORY, f"{self.peak_memory:.0f} MiB at the peak"
 
     # -- commands beside it ---------------------------------------------------------------------------------
