@@ -131,7 +131,7 @@ class Service:
         return Readiness(
             database=self.writer.is_writer,
             writer=self.writer.is_writer,
-            rules=not self._content.rules.problems,
+            rules=self._content.rules.complete,
             disconnected={
                 source.name: source.state.detail or "connecting"
                 for source in self.sources
@@ -176,7 +176,7 @@ class Service:
     async def _serve(self, pipeline: Pipeline, notifier: Notifier) -> None:
         async with asyncio.TaskGroup() as group:
             start = group.create_task
-            keepers = [start(source.run(), name=f"keep {source.name}") for source in self.sources]
+            keepers = [start(self._keep(source), name=f"keep {source.name}") for source in self.sources]
             telling = start(self._tell(notifier), name="notify")
             workers = [
                 start(self._open(pipeline), name="open the writer"),
@@ -218,6 +218,11 @@ class Service:
     async def _tell(self, notifier: Notifier) -> None:
         await self._opened.wait()
         await notifier.run()
+
+    async def _keep(self, source: Source) -> None:
+        """Only the writer goes to the broker: a second instance would evict the first one there, and then exit."""
+        await self._opened.wait()
+        await source.run()
 
     async def _consume(self, pipeline: Pipeline, source: Source, group: asyncio.TaskGroup) -> None:
         """Prepare each batch while the one before is being committed; never hold more than these two."""

@@ -27,7 +27,7 @@ from smartdorf.db.overview import (
 from smartdorf.demo import SPEED, Demo
 from smartdorf.i18n import current_language, ngettext
 from smartdorf.i18n import gettext as _
-from smartdorf.vocabulary import Vocabulary, load_vocabulary
+from smartdorf.vocabulary import Vocabulary, load_vocabulary, quantity_text
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RATE_WINDOW = 5.0  # seconds
@@ -114,10 +114,9 @@ class View:
 
     def _reading(self, value: LatestOfPlace) -> str:
         quantity = self._vocabulary[value.metric]
-        label = quantity.label[current_language()]
-        if value.value in quantity.codes:
-            return f"{label} {quantity.codes[int(value.value)][current_language()]}"
-        return f"{label} {value.value:.{quantity.decimals}f} {quantity.unit_label}".rstrip()
+        return (
+            f"{quantity.label[current_language()]} {quantity_text(quantity, value.value, current_language())}"
+        )
 
     def _alerts(self, alerts: list[AlertLine]) -> RenderableType:
         table = Table(_("alerts"), "", "", box=box.SIMPLE_HEAD, expand=True, pad_edge=False)

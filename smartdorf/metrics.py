@@ -104,9 +104,9 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
-        self._missing = Counter(
+        self._missing = Gauge(
             "smartdorf_missing_frames",
-            "Frame counters that never arrived: radio losses, or uplinks lost on the way to us.",
+            "Frame counters that have not arrived since the start: radio losses, or uplinks lost on the way to us.",
             registry=registry,
         )
         self._batch = Histogram(
@@ -197,8 +197,7 @@ class Metrics:
             self._faults.labels(reason, model).inc(count)
         for reason, count in quarantined.items():
             self._quarantined.labels(reason).inc(count)
-        if missing_frames > 0:
-            self._missing.inc(missing_frames)
+        self._missing.inc(missing_frames)  # negative where a late frame fills a gap
 
     def count_transitions(self, kinds: Iterable[str]) -> None:
         """Count alerts that fired or resolved."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import NamedTuple
-
-from babel.numbers import format_decimal
 
 from smartdorf.config.durations import SECOND
 from smartdorf.config.rule import Rule
 from smartdorf.i18n import LANGUAGES
-from smartdorf.vocabulary import Quantity
+from smartdorf.vocabulary import number_text, quantity_text
 
 _UNKNOWN = {"de": "unbekannt", "en": "unknown"}
 _NO_PLACE = {"de": "noch ohne Ort", "en": "no place yet"}
@@ -64,14 +61,6 @@ def _fill(rule: Rule, template: str, facts: Facts, language: str) -> str:
     return template.format_map(words)
 
 
-def quantity_text(quantity: Quantity, value: float, language: str) -> str:
-    """``83 %``, ``3,58 V``, ``belegt``."""
-    if labels := quantity.codes.get(round(value)):
-        return labels[language]
-    number = _number(round(value, quantity.decimals), quantity.decimals, language)
-    return f"{number}\N{NO-BREAK SPACE}{quantity.unit_label}" if quantity.unit_label else number
-
-
 def limit_text(rule: Rule, name: str, value: float, language: str) -> str:
     """A limit, in the unit of the quantity that it is compared with."""
     if rule.limits[name].is_duration:
@@ -79,7 +68,7 @@ def limit_text(rule: Rule, name: str, value: float, language: str) -> str:
     quantity = next((t.quantity for t in rule.thresholds if t.limit == name), None)
     if quantity is not None:
         return quantity_text(rule.quantities[quantity], value, language)
-    return _number(value, 2 if value % 1 else 0, language)
+    return number_text(value, 2 if value % 1 else 0, language)
 
 
 def duration_text(microseconds: float, language: str, *, since: bool = False) -> str:
@@ -90,10 +79,3 @@ def duration_text(microseconds: float, language: str, *, since: bool = False) ->
             one, several, dative = names[language]
             return f"{count}\N{NO-BREAK SPACE}{one if count == 1 else dative if since else several}"
     return duration_text(0, language, since=since)
-
-
-@lru_cache(maxsize=4096)
-def _number(value: float, decimals: int, language: str) -> str:
-    """Cached: the library takes 30 µs, and a village's values repeat."""
-    pattern = "#,##0." + "0" * decimals if decimals else "#,##0"
-    return str(format_decimal(value + 0.0, format=pattern, locale=language))  # + 0.0: no "-0"

@@ -39,10 +39,13 @@ class OutboxRow(NamedTuple):
     device: str
 
 
+# What is over is said in the words in which it was told; only an end that is not the data's has words of its own.
 # A resolved row waits for the fired row of its receiver, so that nobody reads "over" before "full".
 _DUE = f"""
     SELECT o.id, o.receiver, o.attempts, o.stale, e.kind, e.time, e.reason, a.id AS alert_id, a.rule, a.severity,
-           a.since, a.resolved_at, a.title::text, e.summary::text, a.action::text, e.inputs::text, subject.place,
+           a.since, a.resolved_at, a.title::text,
+           (CASE WHEN e.kind = 'resolved' AND e.reason IS NULL THEN a.summary ELSE e.summary END)::text AS summary,
+           a.action::text, e.inputs::text, subject.place,
            subject.device,
            EXISTS (SELECT FROM outbox t JOIN alert_event f ON f.id = t.alert_event_id
                    WHERE f.alert_id = a.id AND f.kind = 'fired' AND t.receiver = o.receiver AND t.state = 'sent')

@@ -22,7 +22,7 @@ from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.decoding.registry import decode_uplink
 from smartdorf.directory import Device, Directory
-from smartdorf.errors import DatabaseUnavailableError, DataRejectedError
+from smartdorf.errors import DatabaseUnavailableError, DataRejectedError, SmartdorfError
 from smartdorf.ingest import rows
 from smartdorf.ingest.chirpstack import Rejected, parse_event
 from smartdorf.ingest.memory import Content, Memory
@@ -139,23 +139,29 @@ class Pipeline:
         try:
             await self.writer.patiently(lambda: self._write(prepared))
         except DataRejectedError as error:
-            await self._set_aside(prepared, error)
+            await self._set_aside(prepared, "refused_by_database", error)
+        except SmartdorfError:
+            raise  # no message's fault: another writer, another schema
+        except (
+            Exception
+        ) as error:  # a mistake of ours in rows or rules must not stop the messages behind this one
+            log.exception("storing failed", messages=len(prepared.items))
+            await self._set_aside(prepared, "internal_error", error)
 
-    async def _set_aside(self, prepared: Prepared, error: DataRejectedError) -> None:
-        """The database refused a value: find the message that carries it, and quarantine that one alone."""
+    async def _set_aside(self, prepared: Prepared, reason: str, error: Exception) -> None:
+        """Find the one message that cannot be stored, and quarantine that one alone."""
         items = prepared.items
-        if items[0].rejection is not None and len(items) == 1:
-            raise error  # not even its quarantine can be stored: a mistake of ours, and no reason to lose it
         if len(items) > 1:
             middle = len(items) // 2
             await self._store(prepared.part(items[:middle]))
             await self._store(prepared.part(items[middle:]))
             return
+        if items[0].rejection is not None:
+            raise error  # not even its quarantine can be stored: no reason to lose it
         message = items[0].message
-        log.warning("message refused by the database", topic=message.topic, error=str(error))
-        await self._store(
-            prepared.part([Item(message, rejection=Rejection("refused_by_database", str(error)))])
-        )
+        log.warning("message set aside", topic=message.topic, reason=reason, error=str(error))
+        rejection = Rejection(reason, f"{type(error).__name__}: {error}")
+        await self._store(prepared.part([Item(message, rejection=rejection)]))
 
     async def _write(self, prepared: Prepared) -> None:
         """Steps 3 to 6 in one transaction; what memory knows changes after its commit."""

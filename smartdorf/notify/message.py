@@ -14,7 +14,7 @@ from babel.numbers import format_decimal
 from smartdorf.db.alerts import Input
 from smartdorf.i18n import translations
 from smartdorf.notify.receiver import Notification
-from smartdorf.vocabulary import load_vocabulary
+from smartdorf.vocabulary import load_vocabulary, quantity_text
 
 SUBJECT_LENGTH = 70  # what a phone shows of it, and what no mail server folds
 _ZONE = get_timezone("Europe/Berlin")
@@ -83,8 +83,6 @@ def _facts(message: Notification) -> Iterable[str]:
             if message.kind == "fired"
             else _("Told late: the data arrived late.")
         )
-    if message.reason:
-        yield _("Reason: {reason}").format(reason=message.reason)
     if message.place:
         yield _("Place: {place}").format(place=message.place)
     if message.device:
@@ -112,12 +110,7 @@ def value_text(entry: Input, language: str) -> str:
     vocabulary = load_vocabulary()
     if entry.name not in vocabulary:
         return str(format_decimal(entry.value, format="#,##0.###", locale=language))
-    quantity = vocabulary[entry.name]
-    if labels := quantity.codes.get(round(entry.value)):
-        return labels[language]
-    pattern = "#,##0." + "0" * quantity.decimals if quantity.decimals else "#,##0"
-    number = format_decimal(entry.value, format=pattern, locale=language)
-    return f"{number} {quantity.unit_label}".rstrip()
+    return quantity_text(vocabulary[entry.name], entry.value, language)
 
 
 def time_text(time: datetime, language: str) -> str:

@@ -137,7 +137,7 @@ async def until(condition: Callable[[], bool], what: str, seconds: float = 10.0)
     """Wait for something that must happen; fails saying what did not."""
     try:
         async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 - what is waited for knows nothing of the test
+            while not condition():
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"did not happen within {seconds} s: {what}") from None

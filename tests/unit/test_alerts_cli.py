@@ -85,7 +85,7 @@ def test_names_with_brackets_are_no_markup() -> None:
 def test_why_is_one_sentence() -> None:
     assert why(make_alert()) == (
         "Container full, Glas Kirchplatz: fired Mon 23 Nov, 13:05, because the condition had held since "
-        "Mon 23 Nov, 12:05 (Fill level 83 %)."
+        "Mon 23 Nov, 12:05 (Fill level 83\xa0%)."
     )
 
 

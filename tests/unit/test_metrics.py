@@ -25,7 +25,7 @@ def test_a_batch_is_counted_once_with_all_its_parts() -> None:
     assert 'smartdorf_events_total{type="join"} 1.0' in found
     assert 'smartdorf_decode_faults_total{model="dragino/lht65n",reason="checksum"} 1.0' in found
     assert 'smartdorf_quarantined_messages_total{reason="no JSON"} 1.0' in found
-    assert "smartdorf_missing_frames_total 5.0" in found
+    assert "smartdorf_missing_frames 5.0" in found
     assert 'smartdorf_batch_messages_bucket{le="5.0"} 1.0' in found
     assert 'smartdorf_commit_seconds_bucket{le="0.005"} 1.0' in found
     assert 'smartdorf_commit_seconds_bucket{le="0.0025"} 0.0' in found

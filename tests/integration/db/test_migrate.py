@@ -46,7 +46,7 @@ def test_a_migration_that_was_changed_after_it_was_applied_is_refused(plain_db: 
         migrate(plain_db, "plain")
     with pytest.raises(SchemaError, match="0001_tables"):
         require_current(plain_db, "plain")
-    assert [(m.name, m.changed) for m in status(plain_db, "plain")][0] == ("0001_tables", True)
+    assert [m.name for m in status(plain_db, "plain") if m.changed] == ["0001_tables"]
 
 
 def test_a_migration_that_fails_leaves_nothing_behind_and_is_named(plain_db: str, tmp_path, monkeypatch):

@@ -233,7 +233,7 @@ async def test_missing_frames_are_counted_across_a_restart(any_db: Database, con
     async with opened(any_db.dsn, content) as second:
         await second.receive(uplink(9))
         assert await second.rows("SELECT first_f_cnt, last_f_cnt, received FROM frame_gap") == [(5, 9, 2)]
-        assert second.metrics.value("smartdorf_missing_frames_total") == 3
+        assert second.metrics.value("smartdorf_missing_frames") == 3
 
 
 async def test_an_unknown_device_is_stored_raw_and_decoded_once_it_is_known(bench: Bench):
