@@ -27,7 +27,7 @@ from smartdorf.model import Uplink
 from smartdorf.simulate import ledger as simulate
 
 ROUNDS = 3  # the best one counts: the others were disturbed
-BATCH = 500  # the largest that the MQTT source hands out
+BATCH = 1000  # the largest that the MQTT source hands out
 PER_ROUND = 5000  # uplinks
 WRITTEN = {1: 0.02, 50: 0.3, BATCH: 0.68}  # batch size → share of a round's uplinks that is written in it
 
@@ -45,7 +45,7 @@ class Stage:
 class _Rows(NamedTuple):
     """What one batch writes, and what the rules see of it."""
 
-    first: rows.FirstRows
+    first: list[db.UplinkRow]
     further: rows.FurtherRows
     sessions: list[db.SessionRow]
 
@@ -143,14 +143,28 @@ def _rows(items: Sequence[Item], memory: Memory, size: int) -> list[_Rows]:
     made = []
     for begin in range(0, len(items), size):
         ledger = memory.ledger.begin()
-        first = rows.first_rows(items[begin : begin + size], ledger)
-        further = rows.further_rows(
-            first, first.uplinks.keys(), ledger, memory.directory, memory.gateways, memory.metrics
-        )
+        batch = [_with_rows(item, memory) for item in items[begin : begin + size]]
+        first = rows.first_rows(batch, ledger)
+        further = rows.further_rows(first, first.keys(), ledger)
         sessions = [rows.session_row(*entry) for entry in ledger.sessions.items()]
         memory.ledger.apply(ledger)
-        made.append(_Rows(first, further, sessions))
+        made.append(_Rows([of_uplink.uplink for _uplink, of_uplink in first.values()], further, sessions))
     return made
+
+
+def _with_rows(item: Item, memory: Memory) -> Item:
+    assert isinstance(item.event, Uplink)
+    assert item.device is not None
+    made = rows.make_rows(
+        item.event,
+        item.device,
+        item.decoded,
+        item.message.received_at,
+        memory.directory,
+        memory.gateways,
+        memory.metrics,
+    )
+    return Item(item.message, item.event, None, item.device, item.decoded, made)
 
 
 def _evaluate(seen: Sequence[list[Observation]], memory: Memory) -> None:
@@ -167,14 +181,14 @@ async def _measure_writing(
         for batch in batches:
             await _write(connection, batch)
         taken = time.perf_counter() - began, time.process_time() - own
-        uplinks = sum(len(batch.first.uplinks) for batch in batches)
+        uplinks = sum(len(batch.first) for batch in batches)
         best = min(best, (taken[0] / uplinks, taken[1] / uplinks))
     return Stage(f"write {size} at a time", round(best[0] * 1e6, 2), round(best[1] * 1e6, 2))
 
 
 async def _write(connection: asyncpg.Connection, batch: _Rows) -> None:
     async with connection.transaction():
-        await db.insert_uplinks(connection, list(batch.first.uplinks.values()))
+        await db.insert_uplinks(connection, batch.first)
         await db.insert_receptions(connection, batch.further.receptions)
         await db.insert_measurements(connection, batch.further.measurements)
         await db.save_sessions(connection, batch.sessions)

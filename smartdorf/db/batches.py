@@ -197,7 +197,6 @@ MEASUREMENTS = Stage(
         "value": "double precision",
         "quality": "smallint",
         "place_id": "bigint",
-        "newest": "boolean",  # of its series in this batch: one statement cannot update a row twice
     },
 )
 SESSIONS = Stage(
@@ -329,7 +328,9 @@ _REPLACE_MEASUREMENTS = """
 """
 _SAVE_LATEST = """
     INSERT INTO measurement_latest AS known (time, device_id, channel, metric_id, value, quality, place_id)
-    SELECT time, device_id, channel, metric_id, value, quality, place_id FROM {rows} WHERE newest
+    SELECT DISTINCT ON (device_id, channel, metric_id)
+           time, device_id, channel, metric_id, value, quality, place_id FROM {rows}
+    ORDER BY device_id, channel, metric_id, time DESC
     ON CONFLICT (device_id, channel, metric_id)
     DO UPDATE SET time = excluded.time, value = excluded.value, quality = excluded.quality,
                   place_id = excluded.place_id
@@ -343,13 +344,7 @@ async def insert_measurements(
     """Insert, and keep the newest value of each series; with ``replace``, a value that is there gives way."""
     if not rows:
         return
-    newest: dict[tuple[Any, ...], MeasurementRow] = {}
-    for row in rows:
-        known = newest.get(series := row[1:4])
-        if known is None or row.time > known.time:
-            newest[series] = row
-    chosen = {id(row) for row in newest.values()}
-    brought = await MEASUREMENTS.bring(connection, [(*row, id(row) in chosen) for row in rows])
+    brought = await MEASUREMENTS.bring(connection, rows)
     await brought.fetch(_REPLACE_MEASUREMENTS if replace else _INSERT_MEASUREMENTS)
     await brought.fetch(_SAVE_LATEST)
 

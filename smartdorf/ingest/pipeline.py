@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from time import perf_counter
-from uuid import UUID
 
 import asyncpg
 import structlog
@@ -35,16 +34,16 @@ from smartdorf.model import Decoded, DeviceEvent, Fault, Uplink
 
 log = structlog.get_logger(__name__)
 
-SLICE = 20  # messages, about a millisecond of work
+SLICE = 10  # messages, less than half a millisecond of work
 
 
 @dataclass(slots=True)
 class Prepared:
-    """Messages after parse and decode, and the directory that decoding used."""
+    """Messages after parse and decode, and the directory that decoding used (None: there was none yet)."""
 
     source: str
     items: list[Item]
-    directory: Directory
+    directory: Directory | None
 
     def part(self, items: list[Item]) -> Prepared:
         return Prepared(self.source, items, self.directory)
@@ -94,14 +93,13 @@ class Pipeline:
         In slices, between which the batch before gets on with its commit: the database would wait for us else.
         """
         memory = self.writer.memory
-        directory = memory.directory if memory is not None else Directory()
         items: list[Item] = []
         for start in range(0, len(messages), SLICE):
-            items += [self._prepare(message, directory) for message in messages[start : start + SLICE]]
+            items += [self._prepare(message, memory) for message in messages[start : start + SLICE]]
             await asyncio.sleep(0)
-        return Prepared(source, items, directory)
+        return Prepared(source, items, memory.directory if memory is not None else None)
 
-    def _prepare(self, message: Message, directory: Directory) -> Item:
+    def _prepare(self, message: Message, memory: Memory | None) -> Item:
         if message.original_size is not None:
             detail = f"{message.original_size} bytes; only the beginning was kept"
             return Item(message, rejection=Rejection("too_large", detail))
@@ -114,17 +112,38 @@ class Pipeline:
         ) as error:  # a mistake of ours in the parser must not stop the messages behind this one
             log.exception("parser failed", topic=message.topic)
             return Item(message, rejection=Rejection("internal_error", f"{type(error).__name__}: {error}"))
-        device = directory.by_dev_eui.get(event.dev_eui)
-        decoded = self.decode(event, device, directory) if isinstance(event, Uplink) else None
-        return Item(message, event, None, device, decoded)
+        if memory is None:
+            return Item(message, event)
+        device = memory.directory.by_dev_eui.get(event.dev_eui)
+        if not isinstance(event, Uplink) or device is None:
+            return Item(message, event, device=device)
+        return self._with_rows(
+            Item(message, event, device=device), memory.directory, memory.gateways, memory.metrics
+        )
 
-    def _prepare_again(self, prepared: Prepared, directory: Directory) -> Prepared:
+    def _with_rows(
+        self, item: Item, directory: Directory, gateways: Mapping[str, int], metrics: Mapping[str, int]
+    ) -> Item:
+        """Decode an uplink and make its rows, where all its gateways are known."""
+        uplink, device = item.event, item.device
+        assert isinstance(uplink, Uplink)
+        assert device is not None
+        decoded = item.decoded or self.decode(uplink, device, directory)
+        known = all(reception.gateway_id in gateways for reception in uplink.receptions)
+        made = (
+            rows.make_rows(uplink, device, decoded, item.message.received_at, directory, gateways, metrics)
+            if known
+            else None
+        )
+        return Item(item.message, uplink, None, device, decoded, made)
+
+    def _prepare_again(self, prepared: Prepared, memory: Memory) -> Prepared:
         """With what is known by now; what was rejected stays rejected."""
         items = [
-            item if item.rejection is not None else self._prepare(item.message, directory)
+            item if item.rejection is not None else self._prepare(item.message, memory)
             for item in prepared.items
         ]
-        return Prepared(prepared.source, items, directory)
+        return Prepared(prepared.source, items, memory.directory)
 
     def decode(self, uplink: Uplink, device: Device | None, directory: Directory) -> Decoded | None:
         """The uplink's values; None where nobody has said yet which model the device is."""
@@ -168,14 +187,14 @@ class Pipeline:
         started = perf_counter()
         memory = await self.writer.open()
         if prepared.directory is not memory.directory:  # somebody has onboarded a device meanwhile
-            prepared = self._prepare_again(prepared, memory.directory)
+            prepared = self._prepare_again(prepared, memory)
         now = self._clock.now()
         async with self.writer.transaction() as connection:
-            items, directory, gateways = await _identify(connection, memory, prepared.items)
+            items, directory, gateways = await self._identify(connection, memory, prepared.items)
             ledger = memory.ledger.begin()
             first = rows.first_rows(items, ledger)
-            new = await db.insert_uplinks(connection, list(first.uplinks.values()))
-            further = rows.further_rows(first, new, ledger, directory, gateways, memory.metrics)
+            new = await db.insert_uplinks(connection, [made.uplink for _uplink, made in first.values()])
+            further = rows.further_rows(first, new, ledger)
             evaluation = evaluate(memory.rules, memory.state, further.observations)
             await db.insert_receptions(connection, further.receptions)
             await db.insert_measurements(connection, further.measurements)
@@ -188,7 +207,50 @@ class Pipeline:
         memory.directory, memory.gateways = directory, gateways
         memory.ledger.apply(ledger)
         self._after(memory, evaluation, told=told)
-        self._count(prepared, first, new, further.missing_frames, perf_counter() - started)
+        stored = [made.uplink for key, (_uplink, made) in first.items() if key in new]
+        self._count(items, stored, further.missing_frames, perf_counter() - started)
+
+    async def _identify(
+        self, connection: asyncpg.Connection, memory: Memory, items: Sequence[Item]
+    ) -> tuple[Sequence[Item], Directory, dict[str, int]]:
+        """Give every device and gateway its id, where one was never heard of before, and make the rows that lacked it.
+
+        The items given stay as they are: should the transaction fail, the new ids are void.
+        """
+        directory, gateways = memory.directory, memory.gateways
+        strangers = {
+            i.event.dev_eui: i.event.device for i in items if i.event is not None and i.device is None
+        }
+        if strangers:
+            ids = await db.add_devices(
+                connection,
+                [
+                    db.UnknownDevice(eui, info.device_name, info.device_profile_name, info.application_name)
+                    for eui, info in strangers.items()
+                ],
+            )
+            directory = directory.with_devices(
+                Device(ids[eui], eui, info.device_name) for eui, info in strangers.items()
+            )
+        lacking = [item for item in items if isinstance(item.event, Uplink) and item.rows is None]
+        heard = {
+            r.gateway_id for item in lacking if isinstance(item.event, Uplink) for r in item.event.receptions
+        }
+        if unknown := heard - gateways.keys():
+            gateways = {**gateways, **await db.add_gateways(connection, unknown)}
+        if strangers or lacking:
+            items = [self._completed(item, directory, gateways, memory.metrics) for item in items]
+        return items, directory, gateways
+
+    def _completed(
+        self, item: Item, directory: Directory, gateways: Mapping[str, int], metrics: Mapping[str, int]
+    ) -> Item:
+        if item.event is None or item.rows is not None:
+            return item
+        known = replace(item, device=directory.by_dev_eui[item.event.dev_eui])
+        return (
+            self._with_rows(known, directory, gateways, metrics) if isinstance(item.event, Uplink) else known
+        )
 
     def _after(self, memory: Memory, evaluation: Evaluation, *, told: bool) -> None:
         memory.state.apply(evaluation)
@@ -231,10 +293,8 @@ class Pipeline:
     # -- counting -------------------------------------------------------------------------------------------
 
     def _count(
-        self, prepared: Prepared, first: rows.FirstRows, new: set[UUID], missing: int, seconds: float
+        self, items: Sequence[Item], stored: Sequence[db.UplinkRow], missing: int, seconds: float
     ) -> None:
-        items = prepared.items
-        stored = [row for key, row in first.uplinks.items() if key in new]
         arrived = sum(isinstance(item.event, Uplink) for item in items)
         by_status = Counter(row.status for row in stored)
         self._metrics.count_batch(
@@ -254,42 +314,6 @@ class Pipeline:
         newest = max((row.ns_time for row in stored if row.ns_time is not None), default=None)
         if newest is not None:
             self._metrics.lag.set((self._clock.now() - newest).total_seconds())
-
-
-async def _identify(
-    connection: asyncpg.Connection, memory: Memory, items: Sequence[Item]
-) -> tuple[Sequence[Item], Directory, dict[str, int]]:
-    """Give every device and gateway of the batch its id; those never heard of before are added.
-
-    The items given stay as they are: should the transaction fail, the new ids are void.
-    """
-    directory, gateways = memory.directory, memory.gateways
-    strangers = {
-        item.event.dev_eui: item.event.device
-        for item in items
-        if item.event is not None and item.device is None
-    }
-    if strangers:
-        ids = await db.add_devices(
-            connection,
-            [
-                db.UnknownDevice(eui, info.device_name, info.device_profile_name, info.application_name)
-                for eui, info in strangers.items()
-            ],
-        )
-        directory = directory.with_devices(
-            Device(ids[eui], eui, info.device_name) for eui, info in strangers.items()
-        )
-        items = [
-            replace(item, device=directory.by_dev_eui[item.event.dev_eui])
-            if item.event is not None and item.device is None
-            else item
-            for item in items
-        ]
-    heard = {r.gateway_id for item in items if isinstance(item.event, Uplink) for r in item.event.receptions}
-    if unknown := heard - gateways.keys():
-        gateways = {**gateways, **await db.add_gateways(connection, unknown)}
-    return items, directory, gateways
 
 
 def _event_rows(items: Iterable[Item]) -> list[db.DeviceEventRow]:

@@ -25,7 +25,7 @@ from smartdorf.ingest import rows
 from smartdorf.ingest.memory import Memory
 from smartdorf.ingest.pipeline import Pipeline
 from smartdorf.ingest.source import Message
-from smartdorf.model import DeviceInfo, Quality, Uplink
+from smartdorf.model import DeviceInfo, Uplink
 
 log = structlog.get_logger(__name__)
 
@@ -133,26 +133,15 @@ def _decode_again(
     for row in stored:
         uplink = _uplink(row, device)
         decoded = pipeline.decode(uplink, device, memory.directory)
-        status = rows.status_of(decoded, retransmission=False)
-        fault = decoded.fault if decoded is not None else None
+        # made as if it had just come in; only what decoding determines is kept
+        made = rows.make_rows(uplink, device, decoded, row.time, memory.directory, {}, memory.metrics)
+        new = made.uplink
         redecoded.append(
             RedecodedRow(
-                row.time,
-                row.deduplication_id,
-                status,
-                fault.reason if fault else None,
-                fault.detail if fault else None,
-                device.model if decoded is not None else None,
-                rows.object_of(decoded, uplink),
+                new.time, new.deduplication_id, new.status, new.fault, new.fault_detail, new.model, new.object
             )
         )
-        if decoded is not None:
-            quality = Quality.TIME_REPLACED if row.reported_time is not None else Quality.OK
-            measurements.extend(
-                rows.measurement_rows(
-                    decoded.samples, device.id, memory.directory, memory.metrics, int(quality)
-                )
-            )
+        measurements.extend(made.measurements)
     return redecoded, measurements
 
 

@@ -33,6 +33,15 @@ class Rejection(Struct, frozen=True):
     detail: str
 
 
+class Rows(NamedTuple):
+    """What one uplink writes if it is new, and what the rules then see of it."""
+
+    uplink: UplinkRow
+    receptions: list[ReceptionRow]
+    measurements: list[MeasurementRow]
+    observations: list[Observation]
+
+
 class Item(Struct):
     """One message on its way: what became of it so far."""
 
@@ -41,6 +50,10 @@ class Item(Struct):
     rejection: Rejection | None = None
     device: Device | None = None  # None: never heard of
     decoded: Decoded | None = None  # of an uplink whose device has a model
+    rows: Rows | None = None  # of an uplink, once its device and its gateways have ids
+
+
+RETRANSMISSION = "retransmission"  # a value of column uplink.status
 
 
 def quarantine_row(message: Message, rejection: Rejection, source: str) -> QuarantineRow:
@@ -57,13 +70,6 @@ def quarantine_row(message: Message, rejection: Rejection, source: str) -> Quara
     )
 
 
-class FirstRows(NamedTuple):
-    """One row per uplink of a batch, by deduplication id: what the database is asked first."""
-
-    items: dict[UUID, Item]
-    uplinks: dict[UUID, UplinkRow]
-
-
 class FurtherRows(NamedTuple):
     """Everything that follows from the uplinks that were new."""
 
@@ -73,58 +79,63 @@ class FurtherRows(NamedTuple):
     missing_frames: int  # by how many the number of missing frames changed
 
 
-def first_rows(items: Iterable[Item], ledger: LedgerBatch) -> FirstRows:
-    """Rows of table uplink; an uplink that stands in the batch twice counts once."""
-    kept: dict[UUID, Item] = {}
-    uplinks: dict[UUID, UplinkRow] = {}
-    for item in items:
-        uplink, device = item.event, item.device
-        if not isinstance(uplink, Uplink) or device is None or uplink.deduplication_id in kept:
-            continue
-        status = status_of(item.decoded, retransmission=ledger.is_retransmission(device.id, uplink))
-        kept[uplink.deduplication_id] = item
-        uplinks[uplink.deduplication_id] = uplink_row(
-            uplink, device, item.decoded, item.message.received_at, status
-        )
-    return FirstRows(kept, uplinks)
-
-
-def further_rows(
-    first: FirstRows,
-    new: Collection[UUID],
-    ledger: LedgerBatch,
+def make_rows(
+    uplink: Uplink,
+    device: Device,
+    decoded: Decoded | None,
+    received_at: datetime,
     directory: Directory,
     gateways: Mapping[str, int],
     metrics: Mapping[str, int],
+) -> Rows:
+    """Everything that the uplink alone determines; whether it is new is for the database to say."""
+    measured: list[MeasurementRow] = []
+    if decoded is not None and decoded.samples:
+        quality = Quality.TIME_REPLACED if uplink.reported_time is not None else Quality.OK
+        measured = measurement_rows(decoded.samples, device.id, directory, metrics, int(quality))
+    return Rows(
+        uplink_row(uplink, device, decoded, received_at, status_of(decoded)),
+        [
+            ReceptionRow(uplink.time, device.id, gateways[r.gateway_id], uplink.f_cnt, r.rssi, r.snr)
+            for r in uplink.receptions
+        ],
+        measured,
+        observations(uplink, device.id, decoded),
+    )
+
+
+def first_rows(items: Iterable[Item], ledger: LedgerBatch) -> dict[UUID, tuple[Uplink, Rows]]:
+    """The uplinks of a batch by deduplication id, retransmissions marked; one that stands there twice counts once."""
+    found: dict[UUID, tuple[Uplink, Rows]] = {}
+    for item in items:
+        uplink, rows = item.event, item.rows
+        if not isinstance(uplink, Uplink) or rows is None or uplink.deduplication_id in found:
+            continue
+        if ledger.is_retransmission(rows.uplink.device_id, uplink):
+            # its values were told by the first of the two
+            rows = Rows(rows.uplink._replace(status=RETRANSMISSION), rows.receptions, [], [])
+        found[uplink.deduplication_id] = uplink, rows
+    return found
+
+
+def further_rows(
+    first: Mapping[UUID, tuple[Uplink, Rows]], new: Collection[UUID], ledger: LedgerBatch
 ) -> FurtherRows:
     """What the new uplinks bring: observations for the rules, receptions, measurements, frame counts."""
-    seen: list[Observation] = []
-    receptions: list[ReceptionRow] = []
-    measurements: list[MeasurementRow] = []
+    further = FurtherRows([], [], [], 0)
     missing = 0
-    for key, row in first.uplinks.items():
-        item = first.items[key]
-        uplink = item.event
-        if key not in new or not isinstance(uplink, Uplink):
-            continue
-        retransmission = row.status == "retransmission"
-        missing += ledger.count(row.device_id, uplink, retransmission=retransmission)
-        receptions.extend(reception_rows(uplink, row.device_id, gateways))
-        if retransmission:  # its values were told by the first of the two
-            continue
-        seen.extend(observations(uplink, row.device_id, item.decoded))
-        if item.decoded is not None and item.decoded.samples:
-            quality = Quality.TIME_REPLACED if uplink.reported_time is not None else Quality.OK
-            measurements.extend(
-                measurement_rows(item.decoded.samples, row.device_id, directory, metrics, int(quality))
-            )
-    return FurtherRows(seen, receptions, measurements, missing)
+    for key, (uplink, rows) in first.items():
+        if key in new:
+            retransmission = rows.uplink.status == RETRANSMISSION
+            missing += ledger.count(rows.uplink.device_id, uplink, retransmission=retransmission)
+            further.observations.extend(rows.observations)
+            further.receptions.extend(rows.receptions)
+            further.measurements.extend(rows.measurements)
+    return further._replace(missing_frames=missing)
 
 
-def status_of(decoded: Decoded | None, *, retransmission: bool) -> str:
-    """Column uplink.status."""
-    if retransmission:
-        return "retransmission"
+def status_of(decoded: Decoded | None) -> str:
+    """Column uplink.status of an uplink that is no retransmission."""
     if decoded is None:
         return "unknown_device"
     if decoded.fault is not None:
@@ -174,31 +185,26 @@ def _strength(reception: Any) -> tuple[float, int]:
     return reception.snr, reception.rssi
 
 
-def reception_rows(uplink: Uplink, device_id: int, gateways: Mapping[str, int]) -> Iterable[ReceptionRow]:
-    for reception in uplink.receptions:
-        gateway_id = gateways[reception.gateway_id]
-        yield ReceptionRow(uplink.time, device_id, gateway_id, uplink.f_cnt, reception.rssi, reception.snr)
-
-
 def measurement_rows(
     samples: Iterable[Sample],
     device_id: int,
     directory: Directory,
     metrics: Mapping[str, int],
-    extra_quality: int = 0,
-) -> Iterable[MeasurementRow]:
+    extra_quality: int,
+) -> list[MeasurementRow]:
     """``extra_quality``: bits that all values of this uplink get."""
+    found: list[MeasurementRow] = []
+    known_time, known_channel, place_id = None, None, None
     for sample in samples:
-        place = directory.place_at(device_id, sample.channel, sample.time)
-        yield MeasurementRow(
-            sample.time,
-            device_id,
-            sample.channel,
-            metrics[sample.metric],
-            sample.value,
-            sample.quality | extra_quality,
-            place.id if place is not None else None,
+        time, channel = sample.time, sample.channel
+        if time is not known_time or channel != known_channel:  # nearly always the same as the one before
+            place = directory.place_at(device_id, channel, time)
+            known_time, known_channel, place_id = time, channel, place.id if place is not None else None
+        quality = sample.quality | extra_quality
+        found.append(
+            MeasurementRow(time, device_id, channel, metrics[sample.metric], sample.value, quality, place_id)
         )
+    return found
 
 
 def observations(uplink: Uplink, device_id: int, decoded: Decoded | None) -> list[Observation]:

@@ -102,7 +102,6 @@ CREATE TABLE reception (
     rssi smallint NOT NULL,           -- dBm
     snr real NOT NULL                 -- dB
 );
-CREATE INDEX reception_gateway ON reception (gateway_id, time DESC);
 
 CREATE TABLE measurement (
     time timestamptz NOT NULL,
