@@ -194,7 +194,7 @@ class Service:
             for worker in workers:
                 worker.cancel()
             notifier.stop()
-            await self._drain([telling, *self._storing])
+            await self._drain([*([telling] if self._opened.is_set() else []), *self._storing])
             for source in self.sources:
                 await source.close()
             for task in (telling, *keepers, *self._storing):
@@ -202,6 +202,8 @@ class Service:
 
     async def _drain(self, under_way: Sequence[asyncio.Task[None]]) -> None:
         """Commit and acknowledge what was begun, tell what is being told; the broker keeps everything else."""
+        if not under_way:
+            return
         _done, late = await asyncio.wait(under_way, timeout=DRAIN)
         for task in late:
             log.warning("still busy at shutdown; goes on after the next start", task=task.get_name())
@@ -258,7 +260,8 @@ class Service:
 
     def _on_notify(self, payload: str) -> None:
         """The directory was changed, work was asked for, or the connection came or went."""
-        self._changed = self._changed or payload == "directory"
+        # while we were cut off nobody told us of changes
+        self._changed = self._changed or payload in ("directory", "disconnected")
         self._asked.set()
 
 

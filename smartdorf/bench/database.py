@@ -17,7 +17,7 @@ from smartdorf.bench.village import RULE
 from smartdorf.db.migrate import Profile, migrate
 from smartdorf.db.pool import connected
 from smartdorf.embedded.postgres import EmbeddedPostgres
-from smartdorf.errors import UsageError
+from smartdorf.errors import DatabaseUnavailableError, UsageError
 from smartdorf.i18n import gettext as _
 
 PREFIX = "smartdorf_bench_"
@@ -64,6 +64,21 @@ async def open_database(dsn: str | None) -> AsyncIterator[Database]:
 @asynccontextmanager
 async def _scratch(dsn: str) -> AsyncIterator[tuple[str, Profile]]:
     name = f"{PREFIX}{os.getpid()}_{secrets.token_hex(3)}"
+    try:
+        profile = await _create(dsn, name)
+    except DatabaseUnavailableError as error:
+        message = _("The database server at {address} cannot be used: {error}")
+        raise UsageError(
+            message.format(address=urlsplit(dsn).netloc.rpartition("@")[2], error=error)
+        ) from error
+    try:
+        yield urlunsplit(urlsplit(dsn)._replace(path=f"/{name}")), profile
+    finally:
+        async with connected(dsn) as connection:
+            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _create(dsn: str, name: str) -> Profile:
     async with connected(dsn) as connection:
         try:
             await connection.execute(f"CREATE DATABASE {name}")
@@ -74,11 +89,7 @@ async def _scratch(dsn: str) -> AsyncIterator[tuple[str, Profile]]:
         available = await connection.fetchval(
             "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')"
         )
-    try:
-        yield urlunsplit(urlsplit(dsn)._replace(path=f"/{name}")), "timescale" if available else "plain"
-    finally:
-        async with connected(dsn) as connection:
-            await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    return "timescale" if available else "plain"
 
 
 @dataclass(frozen=True, slots=True)

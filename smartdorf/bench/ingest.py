@@ -19,8 +19,9 @@ from smartdorf.bench.throughput import Throughput, drain, fill_queue
 from smartdorf.bench.village import ALERT_TAG, onboard
 from smartdorf.clock import Clock
 from smartdorf.config.settings import Settings
-from smartdorf.db.pool import connected
+from smartdorf.db.pool import connect_writer, connected
 from smartdorf.i18n import gettext as _
+from smartdorf.simulate.ledger import Message
 from smartdorf.simulate.load import INTERVAL, load_messages
 from smartdorf.simulate.village import Village
 
@@ -83,9 +84,7 @@ class _Bench:
         messages = load_messages(first + plan.uplinks, seed=LOAD, devices=plan.devices, start=start)
         protobuf = load_messages(first, seed=LOAD, devices=plan.devices, start=start, encoding="protobuf")
         self.tell(_("measuring each stage alone …"))
-        async with connected(self.database.dsn) as connection:
-            content = load_content(self.settings)
-            stages = await measure_stages(connection, content, messages[:first], protobuf, Clock().now())
+        stages = await self._measure_stages(messages[:first], protobuf)
         await self._make_session()
         self.tell(_("publishing {uplinks} uplinks into the broker's queue …").format(uplinks=plan.uplinks))
         await fill_queue(messages[first:], self.broker)
@@ -110,6 +109,14 @@ class _Bench:
             if not alerts:
                 return None
             return await onboard(connection, seed=ALERTS, devices=alerts, since=now, tags=ALERT_TAG)
+
+    async def _measure_stages(self, messages: list[Message], protobuf: list[Message]) -> list[Stage]:
+        connection = await connect_writer(self.database.dsn)  # as the service writes
+        try:
+            content = load_content(self.settings)
+            return await measure_stages(connection, content, messages, protobuf, Clock().now())
+        finally:
+            connection.terminate()
 
     async def _make_session(self) -> None:
         """Let the service subscribe, so that the broker keeps what is published while it is away."""

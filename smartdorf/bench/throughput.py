@@ -20,6 +20,7 @@ from smartdorf.simulate.ledger import Message
 from smartdorf.simulate.publish import publish
 
 SAMPLE = 0.25  # seconds between two looks at the counter; each costs the service a few milliseconds
+ENOUGH = 8  # samples
 STALLED = 30.0  # seconds without a commit
 PACKET = 16  # bytes of an MQTT publish beside topic and payload, rather too many
 
@@ -28,7 +29,7 @@ PACKET = 16  # bytes of an MQTT publish beside topic and payload, rather too man
 class Throughput:
     uplinks: int
     uplinks_per_second: float
-    seconds: float  # between the first and the last look at the counter of commits
+    seconds: float  # between the two looks at the counter of commits that the rate is taken from
     stored: Stored  # by these uplinks
     cpu_seconds: dict[str, float | None]  # in these seconds, by part
     peak_rss_mb: int | None
@@ -60,8 +61,9 @@ async def drain(
         raise SmartdorfError(text.format(uplinks=uplinks, stored=stored))
     if len(samples) == 1:
         raise UsageError(_("That is too few uplinks to measure a rate; give more with --uplinks."))
-    first, last = samples[0], samples[-1]
-    # the last sample comes up to SAMPLE after the last commit: the rate is rather too low than too high
+    # The last commits are seen up to SAMPLE after they happened, so where there are enough others, that sample is
+    # left out; with it the rate is rather too low than too high.
+    first, last = samples[0], samples[-2 if len(samples) >= ENOUGH else -1]
     seconds = last.at - first.at
     used = {name: _difference(last.cpu[name], first.cpu[name]) for name in cpu}
     rate = (last.committed - first.committed) / seconds

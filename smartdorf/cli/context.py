@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Coroutine
 from datetime import timedelta
@@ -77,6 +78,8 @@ def numbers(pairs: list[str] | None, option: str) -> dict[str, float]:
     for key, value in key_values(pairs, option).items():
         try:
             result[key] = float(value.replace(",", "."))
+            if not math.isfinite(result[key]):
+                raise ValueError(value)
         except ValueError:
             message = _("{option} {key}={value}: expected a number, e.g. {option} mounting_height_m=1.8")
             raise UsageError(message.format(option=option, key=key, value=value)) from None

@@ -56,7 +56,9 @@ def add(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(help="Since when it watches the place (UTC); default: its first uplink, or now."),
+        typer.Option(
+            help="Since when (UTC); default: its first uplink, or now where it was elsewhere before."
+        ),
     ] = None,
     name: Annotated[str, typer.Option(help="What people call it.")] = "",
     parameter: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, e.g. full_distance_m=0.3")] = None,
@@ -123,7 +125,8 @@ def check_parameters(given: Mapping[str, float], known: Mapping[str, Parameter])
 
 async def _first_uplink(connection: Any, dev_eui: str) -> datetime:
     first: datetime | None = await connection.fetchval(
-        "SELECT min(f.started_at) FROM frame_gap f JOIN device d ON d.id = f.device_id WHERE d.dev_eui = $1",
+        "SELECT min(f.started_at) FROM frame_gap f JOIN device d ON d.id = f.device_id WHERE d.dev_eui = $1 "
+        "AND NOT EXISTS (SELECT FROM installation i WHERE i.device_id = d.id)",
         dev_eui,
     )
     return first or datetime.now(UTC)

@@ -73,7 +73,7 @@ def add(
             return await db.add_place(
                 connection,
                 slug=slug,
-                name=name or slug,
+                name=name,
                 place_type=place_type,
                 tenant=tenant,
                 latitude=latitude,

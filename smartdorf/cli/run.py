@@ -7,9 +7,11 @@ import gc
 import signal
 
 import structlog
+import typer
 
 from smartdorf.app import Service, load_content
-from smartdorf.cli.context import ConfigOption, run_async, settings_or_exit
+from smartdorf.cli.context import ConfigOption, run_async, settings_or_exit, stderr
+from smartdorf.errors import SmartdorfError
 from smartdorf.logs import configure_logs
 
 log = structlog.get_logger(__name__)
@@ -17,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 def run(config: ConfigOption = None) -> None:
     """Run the service until SIGTERM or Ctrl-C. What is under way is finished first, within ten seconds.
+
+    Exit code 2: the settings are wrong. 1: something broke it; starting it again is right.
 
     Example: smartdorf run --config /etc/smartdorf/smartdorf.toml
     """
@@ -26,8 +30,9 @@ def run(config: ConfigOption = None) -> None:
     for problem in content.problems:
         log.error("left out, the rest works", problem=str(problem))
 
+    service = Service(settings, content)
+
     async def serve() -> None:
-        service = Service(settings, content)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, service.stop)
         await service.run()
@@ -37,4 +42,11 @@ def run(config: ConfigOption = None) -> None:
     # time of making rows); like this it looks now and then.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    run_async(serve())
+    try:
+        run_async(serve())
+    except SmartdorfError as error:
+        stderr.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    except Exception as error:  # a mistake of ours; without the place nobody could mend it
+        log.exception("the service failed unexpectedly")
+        raise typer.Exit(1) from error

@@ -110,8 +110,9 @@ async def add_place(
         new = await connection.fetchval(
             "INSERT INTO place AS known "
             "(tenant_id, slug, name, place_type, latitude, longitude, tags, parameters, limits) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8::jsonb, $9::jsonb) "
-            "ON CONFLICT (slug) DO UPDATE SET tenant_id = excluded.tenant_id, name = excluded.name, "
+            "VALUES ($1, $2, coalesce(nullif($3, ''), $2), $4, $5, $6, $7::jsonb, $8::jsonb, $9::jsonb) "
+            "ON CONFLICT (slug) DO UPDATE SET tenant_id = excluded.tenant_id, "
+            "name = coalesce(nullif($3, ''), known.name), "
             "place_type = excluded.place_type, "
             "latitude = coalesce(excluded.latitude, known.latitude), "
             "longitude = coalesce(excluded.longitude, known.longitude), "

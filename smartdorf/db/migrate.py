@@ -140,14 +140,15 @@ def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
 @contextmanager
 def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
     try:
-        connection = psycopg.connect(dsn, autocommit=True, connect_timeout=10, application_name="smartdorf")
-    except psycopg.OperationalError as error:
+        with psycopg.connect(
+            dsn, autocommit=True, connect_timeout=10, application_name="smartdorf"
+        ) as connection:
+            # NOTICE lines ("relation already exists, skipping") are no news to anybody
+            connection.execute("SET client_min_messages = warning")
+            yield connection
+    except psycopg.OperationalError as error:  # at the connect, or later: shut down, read-only, out of space
         message = _("The database cannot be reached: {error}")
         raise DatabaseUnavailableError(message.format(error=str(error).strip().split("\n")[0])) from error
-    # NOTICE lines ("relation already exists, skipping") are no news to anybody
-    connection.execute("SET client_min_messages = warning")
-    with connection:
-        yield connection
 
 
 def _yoyo_uri(dsn: str) -> str:

@@ -30,13 +30,10 @@ COMMAND_TIMEOUT = 60.0  # seconds
 _UNAVAILABLE = (
     OSError,  # refused, reset, no route; TimeoutError is one, too
     asyncpg.InterfaceError,  # "connection is closed"
-    asyncpg.PostgresConnectionError,  # class 08
-    asyncpg.InsufficientResourcesError,  # class 53: disk full, too many connections, out of memory
-    asyncpg.OperatorInterventionError,  # class 57: shutting down, starting up
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, or a disk that became read-only
-    asyncpg.PostgresSystemError,  # class 58: I/O error
-    asyncpg.TransactionRollbackError,  # class 40: deadlock, serialisation; trying again is right
     asyncpg.InternalClientError,
+    # Whatever else the server says is about itself and no message's fault: shutting down, starting up, disk full,
+    # read-only, deadlock, an I/O error, a database that is being restored, a password that was changed.
+    asyncpg.PostgresError,
 )
 
 
@@ -66,6 +63,15 @@ def hush_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
 
     loop.set_exception_handler(handle)
 
+
+# Should our machine lose its power or its network, the server lets go of the lock after half a minute instead of
+# the system's two hours; until then no successor could write.
+_NOTICE_OUR_END = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+}
 
 # Two containers may share host name and pid; this tells one process's sessions from another's.
 _PROCESS = secrets.token_hex(3)
@@ -145,7 +151,7 @@ async def connect_writer(dsn: str) -> asyncpg.Connection:
             dsn,
             timeout=CONNECT_TIMEOUT,
             command_timeout=COMMAND_TIMEOUT,
-            server_settings={"application_name": me, "timezone": "UTC"},
+            server_settings={"application_name": me, "timezone": "UTC", **_NOTICE_OUR_END},
         )
         try:
             await connection.execute(
@@ -155,6 +161,10 @@ async def connect_writer(dsn: str) -> asyncpg.Connection:
             )
             if not await _take_lock(connection):
                 holder = await writer_holder(connection)
+                if (
+                    holder is not None and me in holder
+                ):  # our former session, busy with a slow disk, is ending
+                    raise DatabaseUnavailableError(holder)
                 raise AlreadyRunningError(
                     _(
                         "Another instance already writes to this database: {holder}. "

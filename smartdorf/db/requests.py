@@ -60,10 +60,17 @@ class StoredUplink(NamedTuple):
     encrypted: bool
 
 
-async def fetch_redecode_requests(connection: asyncpg.Connection) -> list[int]:
+class RedecodeRequest(NamedTuple):
+    device_id: int
+    requested_at: datetime
+
+
+async def fetch_redecode_requests(connection: asyncpg.Connection) -> list[RedecodeRequest]:
     """Devices whose stored uplinks are to be decoded anew."""
-    rows = await connection.fetch("SELECT device_id FROM redecode_request ORDER BY requested_at")
-    return [row[0] for row in rows]
+    rows = await connection.fetch(
+        "SELECT device_id, requested_at FROM redecode_request ORDER BY requested_at"
+    )
+    return [RedecodeRequest(*row) for row in rows]
 
 
 _STORED = """
@@ -105,5 +112,8 @@ async def save_redecoded(connection: asyncpg.Connection, rows: Sequence[Redecode
         await connection.execute(_REDECODED, *zip(*rows, strict=True))
 
 
-async def finish_redecode(connection: asyncpg.Connection, device_id: int) -> None:
-    await connection.execute("DELETE FROM redecode_request WHERE device_id = $1", device_id)
+async def finish_redecode(connection: asyncpg.Connection, request: RedecodeRequest) -> None:
+    """One that was asked again meanwhile, with another model perhaps, stays."""
+    await connection.execute(
+        "DELETE FROM redecode_request WHERE device_id = $1 AND requested_at = $2", *request
+    )

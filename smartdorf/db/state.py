@@ -43,19 +43,26 @@ class RuleStateRow(NamedTuple):
 _SESSIONS = """
     SELECT DISTINCT ON (device_id, dev_addr) device_id, dev_addr, started_at, first_f_cnt, last_f_cnt, received,
            retransmissions, last_time
-    FROM frame_gap ORDER BY device_id, dev_addr, started_at DESC
+    FROM (SELECT *, max(last_time) OVER (PARTITION BY device_id) AS last_heard FROM frame_gap) session
+    WHERE last_time >= last_heard - $1::interval
+    ORDER BY device_id, dev_addr, started_at DESC
 """
 
 
-async def fetch_sessions(connection: asyncpg.Connection) -> list[SessionRow]:
-    """The newest session of each (device, dev_addr)."""
-    return [SessionRow(*row) for row in await connection.fetch(_SESSIONS)]
+async def fetch_sessions(connection: asyncpg.Connection, kept: timedelta) -> list[SessionRow]:
+    """The newest session of each (device, dev_addr), but for those that ended ``kept`` before the device's last."""
+    return [SessionRow(*row) for row in await connection.fetch(_SESSIONS, kept)]
 
 
+# Device by device, by their index: an index by time alone would cost every uplink something. OFFSET 0 keeps the
+# planner from joining the other way round, which would read a week of uplinks.
 _RECENT = """
-    SELECT device_id, dev_addr, f_cnt, time, data, deduplication_id FROM uplink
-    WHERE time > (SELECT max(last_time) FROM frame_gap) - $1::interval AND status <> 'retransmission'
-    ORDER BY time
+    WITH start AS (SELECT max(last_time) - $1::interval AS time FROM frame_gap)
+    SELECT u.* FROM (SELECT DISTINCT device_id FROM frame_gap, start WHERE last_time > start.time) heard,
+         LATERAL (SELECT device_id, dev_addr, f_cnt, time, data, deduplication_id FROM uplink
+                  WHERE device_id = heard.device_id AND time > (SELECT time FROM start)
+                    AND status <> 'retransmission' OFFSET 0) u
+    ORDER BY u.time
 """
 
 

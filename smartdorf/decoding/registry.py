@@ -11,10 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from smartdorf.decoding.codec import Codec, CodecLoadError, Context, load_codec
 from smartdorf.decoding.frame import CODEC_ERROR, ENCRYPTED, MISSING_OBJECT, Frame, FrameError
 from smartdorf.decoding.manifest import DeviceModel, read_manifest
 from smartdorf.decoding.mapping import map_object
+from smartdorf.decoding.time_limit import TimeLimit, TookTooLongError
 from smartdorf.errors import NotFoundError, Problem, did_you_mean
 from smartdorf.i18n import gettext as _
 from smartdorf.model import Decoded, DeviceInfo, Fault, Uplink
@@ -23,6 +26,7 @@ from smartdorf.vocabulary import Vocabulary
 VECTORS_SUFFIX = ".vectors.yaml"
 
 _NOTHING = Decoded()
+_TIME_LIMIT = TimeLimit()
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,15 @@ def decode_uplink(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, f
         return _decode_object(model, uplink, parameters)
     try:
         context = Context(model.name, uplink.time, parameters, model.defaults)
-        found = codec.decode(Frame(uplink.data, uplink.f_port), context)
-        samples, left_over, missing = map_object(model.plan, found, uplink.time, parameters)
+        with _TIME_LIMIT:
+            found = codec.decode(Frame(uplink.data, uplink.f_port), context)
+            samples, left_over, missing = map_object(model.plan, found, uplink.time, parameters)
+        if left_over is not None:
+            msgspec.json.encode(left_over)  # that it can be stored
     except FrameError as refused:
         return Decoded(fault=Fault(refused.reason, refused.detail))
-    except Exception as error:  # whatever a plug-in does: this uplink has a fault, and the others go on
+    except (Exception, TookTooLongError) as error:
+        # whatever a plug-in does: this uplink has a fault, and the others go on
         detail = f"{type(error).__name__}: {error} ({codec.place_of(error)})"
         return Decoded(fault=Fault(CODEC_ERROR, detail))
     if context.missing:

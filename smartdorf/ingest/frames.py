@@ -18,6 +18,10 @@ from smartdorf.model import Uplink
 # A device repeats an unconfirmed frame within seconds (NbTrans); ChirpStack's own window is 200 ms.
 RETRANSMISSION_WINDOW = timedelta(minutes=5)
 
+# A session that another one of its device has followed for so long is over: uplinks of it come no more. A device
+# that joins every day would else fill the memory in the course of the years.
+SESSION_KEPT = timedelta(days=7)
+
 FrameKey = tuple[int, str, int]  # device_id, dev_addr, f_cnt
 SessionKey = tuple[int, str]  # device_id, dev_addr
 
@@ -54,6 +58,19 @@ class FrameLedger:
     def __init__(self) -> None:
         self.sessions: dict[SessionKey, Session] = {}
         self.recent: dict[FrameKey, tuple[datetime, bytes, UUID]] = {}
+        self._addresses: dict[int, list[str]] = {}  # of each device: the keys of its sessions
+
+    def keep(self, key: SessionKey, session: Session) -> None:
+        """Note a session as it is now; one that is new to the device ends those long before it."""
+        device_id, dev_addr = key
+        if key not in self.sessions:
+            known = self._addresses.get(device_id, [])
+            over = session.last_time - SESSION_KEPT
+            ended = {address for address in known if self.sessions[device_id, address].last_time < over}
+            for address in ended:
+                del self.sessions[device_id, address]
+            self._addresses[device_id] = [*(a for a in known if a not in ended), dev_addr]
+        self.sessions[key] = session
 
     def remember(
         self, device_id: int, dev_addr: str, f_cnt: int, frame: tuple[datetime, bytes, UUID]
@@ -66,7 +83,8 @@ class FrameLedger:
 
     def apply(self, batch: LedgerBatch) -> None:
         """Take over what a committed batch has counted."""
-        self.sessions.update(batch.sessions)
+        for session_key, session in batch.sessions.items():
+            self.keep(session_key, session)
         for key, frame in batch.recent.items():
             self.recent.pop(key, None)  # so that the newest stand last
             self.recent[key] = frame

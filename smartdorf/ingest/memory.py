@@ -19,7 +19,7 @@ from smartdorf.db import state as db_state
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.directory import Directory
 from smartdorf.errors import Problem
-from smartdorf.ingest.frames import RETRANSMISSION_WINDOW, FrameLedger, Session
+from smartdorf.ingest.frames import RETRANSMISSION_WINDOW, SESSION_KEPT, FrameLedger, Session
 from smartdorf.vocabulary import Vocabulary
 
 
@@ -74,8 +74,8 @@ def bind_rules(content: Content, directory: Directory) -> BoundRules:
 
 async def _load_ledger(connection: asyncpg.Connection) -> FrameLedger:
     ledger = FrameLedger()
-    for row in await db_state.fetch_sessions(connection):
-        ledger.sessions[row.device_id, row.dev_addr] = Session(*row[2:])
+    for row in await db_state.fetch_sessions(connection, SESSION_KEPT):
+        ledger.keep((row.device_id, row.dev_addr), Session(*row[2:]))
     for frame in await db_state.fetch_recent_frames(
         connection, 2 * RETRANSMISSION_WINDOW + timedelta(minutes=1)
     ):

@@ -17,6 +17,7 @@ import asyncio
 import contextlib
 import socket
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
@@ -112,6 +113,10 @@ class MqttSource:
         self._orphans: list[Message] = []  # arrived on a connection that has died; not handed out yet
         self._most = 2 * connection.max_batch
         self._budget = Budget(self._most, 2 * connection.max_batch_bytes)
+        self._arrivals: deque[tuple[int, float]] = (
+            deque()
+        )  # messages so far, when; of those not committed yet
+        self._committed_messages = 0
         self._something = asyncio.Event()
         self._closing = asyncio.Event()
         self._detail: str | None = _("not connected yet")
@@ -190,11 +195,14 @@ class MqttSource:
         if wire is not None and receipt is not None:
             wire.acknowledge(receipt)  # says nothing when that connection is gone
         self._budget.free(messages)
+        self._committed_messages += len(messages)
+        while self._arrivals and self._arrivals[0][0] <= self._committed_messages:
+            self._arrivals.popleft()
         if self._wire is not None:
             self._wire.read_on()
 
     def _caught_up(self) -> bool:
-        """Connected for ``SETTLED``, nothing that waits in memory for ``QUIET``, and the broker's queue empty.
+        """Connected for ``SETTLED``, nothing in memory or being committed for ``QUIET``, and the broker's queue empty.
 
         Its queue is empty when nothing came for ``QUIET`` although we were reading, or, under steady traffic,
         when the broker did not refill what we had acknowledged (``Wire.acknowledge``). That stays true until
@@ -205,9 +213,11 @@ class MqttSource:
             return False
         if self._orphans or wire.paused:
             return False
-        if wire.messages and now - wire.waiting_since >= QUIET:
+        if self._arrivals and now - self._arrivals[0][1] >= QUIET:
             return False
-        return wire.drained or now - max(since, wire.last_received) >= QUIET
+        if wire.drained_at is not None:  # what came before that is the last of a backlog
+            return self._committed_messages >= self._messages + wire.drained_at
+        return now - max(since, wire.last_received) >= QUIET
 
     # -- one connection after the other ---------------------------------------------------------------------
 
@@ -322,6 +332,7 @@ class MqttSource:
         wire = self._wire
         assert wire is not None
         self._last_message_at = self._clock.now()
+        self._arrivals.append((self._messages + wire.received, time.monotonic()))
         self._something.set()
         if wire.qos0 and not self._warned_of_qos0:
             self._warned_of_qos0 = True

@@ -100,10 +100,9 @@ class Wire(asyncio.Protocol):
         self.received = 0
         self.qos0 = 0
         self.pongs = 0
-        self.last_received = 0.0  # monotonic time, as is the next
-        self.waiting_since = 0.0  # since when something is in `messages` and nobody took any
+        self.last_received = 0.0  # monotonic time
         self.paused = False
-        self.drained = False
+        self.drained_at: int | None = None  # how many had been received when the broker had no more for us
         self.connack: asyncio.Future[mqtt5.ConnAckPacket] = loop.create_future()
         self.suback: asyncio.Future[mqtt5.SubAckPacket] = loop.create_future()
         self.lost: asyncio.Future[Loss] = loop.create_future()
@@ -130,7 +129,6 @@ class Wire(asyncio.Protocol):
         receipt = Receipt(self._packet_ids[:end])
         del self._packet_ids[:end]
         self._receipts.append(receipt)
-        self.waiting_since = time.monotonic()
         return messages, receipt
 
     def abandon(self) -> list[Message]:
@@ -151,7 +149,7 @@ class Wire(asyncio.Protocol):
         while self._receipts and self._receipts[0].acknowledged:
             packet_ids += self._receipts.popleft().packet_ids
         written = [acknowledgement(packet_id) for packet_id in packet_ids if packet_id]
-        if written and not self.drained and not any(limit != NO_BARRIER for limit in self._barriers):
+        if written and self.drained_at is None and not any(limit != NO_BARRIER for limit in self._barriers):
             self._barriers.append(self.received + len(written))
             written.append(mqtt5.PingReqPacket().write())
         if written:
@@ -257,12 +255,10 @@ class Wire(asyncio.Protocol):
             self._arrived()
         if full and self._transport is not None and not self._transport.is_closing():
             self.paused = True
-            self.drained = False
+            self.drained_at = None
             self._transport.pause_reading()
 
     def _keep(self, message: Message, packet_id: int) -> None:
-        if not self.messages:
-            self.waiting_since = time.monotonic()
         if message.qos == 0:
             self.qos0 += 1
         self.messages.append(message)
@@ -280,7 +276,7 @@ class Wire(asyncio.Protocol):
             case mqtt5.PingRespPacket():
                 self.pongs += 1
                 if self._barriers and self.received < self._barriers.popleft():
-                    self.drained = True
+                    self.drained_at = self.received
             case mqtt5.ConnAckPacket() if not self.connack.done():
                 self.connack.set_result(packet)
             case mqtt5.SubAckPacket() if not self.suback.done():

@@ -85,6 +85,11 @@ class Pipeline:
                 await self.writer.patiently(lambda: self._write(prepared))
             except DataRejectedError as error:
                 return Rejection("refused_by_database", str(error))
+            except SmartdorfError:
+                raise
+            except Exception as error:  # as in _store
+                log.exception("storing failed", messages=1)
+                return Rejection("internal_error", f"{type(error).__name__}: {error}")
         return None
 
     async def prepare(self, source: str, messages: Sequence[Message]) -> Prepared:
@@ -105,21 +110,16 @@ class Pipeline:
             return Item(message, rejection=Rejection("too_large", detail))
         try:
             event = parse_event(message.topic, message.payload, message.received_at)
+            device = memory.directory.by_dev_eui.get(event.dev_eui) if memory is not None else None
+            item = Item(message, event, device=device)
+            if memory is None or device is None or not isinstance(event, Uplink):
+                return item
+            return self._with_rows(item, memory.directory, memory.gateways, memory.metrics)
         except Rejected as rejected:
             return Item(message, rejection=Rejection(rejected.reason, rejected.detail))
-        except (
-            Exception
-        ) as error:  # a mistake of ours in the parser must not stop the messages behind this one
-            log.exception("parser failed", topic=message.topic)
+        except Exception as error:  # a mistake of ours must not stop the messages behind this one
+            log.exception("message could not be prepared", topic=message.topic)
             return Item(message, rejection=Rejection("internal_error", f"{type(error).__name__}: {error}"))
-        if memory is None:
-            return Item(message, event)
-        device = memory.directory.by_dev_eui.get(event.dev_eui)
-        if not isinstance(event, Uplink) or device is None:
-            return Item(message, event, device=device)
-        return self._with_rows(
-            Item(message, event, device=device), memory.directory, memory.gateways, memory.metrics
-        )
 
     def _with_rows(
         self, item: Item, directory: Directory, gateways: Mapping[str, int], metrics: Mapping[str, int]
@@ -164,7 +164,8 @@ class Pipeline:
         except (
             Exception
         ) as error:  # a mistake of ours in rows or rules must not stop the messages behind this one
-            log.exception("storing failed", messages=len(prepared.items))
+            if len(prepared.items) == 1:  # not for each half on the way there
+                log.exception("storing failed", topic=prepared.items[0].message.topic)
             await self._set_aside(prepared, "internal_error", error)
 
     async def _set_aside(self, prepared: Prepared, reason: str, error: Exception) -> None:
@@ -269,25 +270,29 @@ class Pipeline:
         """
         async with self.writer.turn:
             memory = self.writer.memory
-            if memory is not None:
+            if memory is None:
+                return
+            try:
                 await self._write_evaluation(memory, tick(memory.rules, memory.state, now), now)
+            except DatabaseUnavailableError as error:
+                self.writer.lost(error)
 
     async def rebind(self) -> None:
         """Devices or places were changed, or the service starts: alerts of what is gone are closed."""
-        async with self.writer.turn:
-            memory = await self.writer.patiently(self.writer.reload_directory)
+
+        async def work() -> None:
+            memory = await self.writer.reload_directory()
             now = self._clock.now()
             await self._write_evaluation(memory, reconcile(memory.rules, memory.state, now), now)
+
+        async with self.writer.turn:
+            await self.writer.patiently(work)
 
     async def _write_evaluation(self, memory: Memory, evaluation: Evaluation, now: datetime) -> None:
         if evaluation.is_empty:
             return
-        try:
-            async with self.writer.transaction() as connection:
-                told = await write_evaluation(connection, evaluation, memory.rules, now)
-        except DatabaseUnavailableError as error:
-            self.writer.lost(error)
-            return
+        async with self.writer.transaction() as connection:
+            told = await write_evaluation(connection, evaluation, memory.rules, now)
         self._after(memory, evaluation, told=told)
 
     # -- counting -------------------------------------------------------------------------------------------

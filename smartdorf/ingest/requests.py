@@ -19,8 +19,9 @@ from smartdorf.alerting.memory import Reading, Series
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.db import requests as db_requests
-from smartdorf.db.requests import QuarantinedMessage, RedecodedRow, StoredUplink
+from smartdorf.db.requests import QuarantinedMessage, RedecodedRow, RedecodeRequest, StoredUplink
 from smartdorf.directory import Device
+from smartdorf.errors import DataRejectedError
 from smartdorf.ingest import rows
 from smartdorf.ingest.memory import Memory
 from smartdorf.ingest.pipeline import Pipeline
@@ -31,14 +32,15 @@ log = structlog.get_logger(__name__)
 
 _BEGINNING = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
 SLICE = 500  # uplinks a transaction, so that live ones never wait long
+REPLAYED_AT_ONCE = 20  # messages in memory; one may have two megabytes
 
 
 async def work_off_requests(pipeline: Pipeline, clock: Clock) -> None:
     """Do all that was asked for, in slices between which live batches get their turn."""
     while await _replay_some(pipeline, clock):
         pass
-    for device_id in await _redecode_requests(pipeline):
-        await _redecode(pipeline, device_id)
+    for request in await _redecode_requests(pipeline):
+        await _redecode(pipeline, request)
 
 
 async def _replay_some(pipeline: Pipeline, clock: Clock) -> bool:
@@ -47,7 +49,7 @@ async def _replay_some(pipeline: Pipeline, clock: Clock) -> bool:
     async def fetch() -> list[QuarantinedMessage]:
         await writer.open()
         async with writer.transaction() as connection:
-            return await db_requests.fetch_replay_requests(connection, SLICE)
+            return await db_requests.fetch_replay_requests(connection, REPLAYED_AT_ONCE)
 
     async with writer.turn:
         requested = await writer.patiently(fetch)
@@ -64,7 +66,7 @@ async def _replay(pipeline: Pipeline, quarantined: QuarantinedMessage, clock: Cl
     async def finish() -> None:
         await writer.open()
         async with writer.transaction() as connection:
-            rejection = (outcome.reason, outcome.detail) if outcome is not None else None
+            rejection = (outcome.reason, rows.storable(outcome.detail)) if outcome is not None else None
             await db_requests.finish_replay(connection, quarantined.id, clock.now(), rejection)
 
     async with writer.turn:
@@ -72,45 +74,70 @@ async def _replay(pipeline: Pipeline, quarantined: QuarantinedMessage, clock: Cl
     log.info("quarantined message replayed", id=quarantined.id, reason=outcome.reason if outcome else "used")
 
 
-async def _redecode_requests(pipeline: Pipeline) -> list[int]:
+async def _redecode_requests(pipeline: Pipeline) -> list[RedecodeRequest]:
     writer = pipeline.writer
 
-    async def fetch() -> list[int]:
+    async def fetch() -> list[RedecodeRequest]:
         await writer.open()
         async with writer.transaction() as connection:
-            return await db_requests.fetch_redecode_requests(connection)
+            requests = await db_requests.fetch_redecode_requests(connection)
+        if requests:  # read after them: their devices are known, and as what they were asked for
+            await writer.reload_directory()
+        return requests
 
     async with writer.turn:
         return await writer.patiently(fetch)
 
 
-async def _redecode(pipeline: Pipeline, device_id: int) -> None:
-    """Decode the device's stored uplinks that gave no values so far, oldest first."""
-    writer, after, count = pipeline.writer, _BEGINNING, 0
+async def _redecode(pipeline: Pipeline, request: RedecodeRequest) -> None:
+    """Decode the device's stored uplinks that gave no values so far, oldest first.
+
+    Where the database refuses what a decoder made, one by one until the uplink is found: it stays a fault.
+    """
+    writer, after, count, size, refusal = pipeline.writer, _BEGINNING, 0, SLICE, ""
     while True:
-        async with writer.turn:
-            stored = await writer.patiently(partial(_redecode_slice, pipeline, device_id, after))
+        work = partial(_redecode_slice, pipeline, request, after, size, refusal)
+        try:
+            async with writer.turn:
+                stored = await writer.patiently(work)
+        except DataRejectedError as error:
+            if refusal:
+                raise  # not even that it was refused: a mistake of ours
+            size, refusal = (1, "") if size > 1 else (1, str(error))
+            continue
         count += len(stored)
-        if len(stored) < SLICE:
+        if len(stored) < size:
             break
+        if refusal:
+            size, refusal = SLICE, ""
         after = (stored[-1].time, stored[-1].deduplication_id)
-    log.info("stored uplinks decoded anew", device_id=device_id, uplinks=count)
+    log.info("stored uplinks decoded anew", device_id=request.device_id, uplinks=count)
 
 
 async def _redecode_slice(
-    pipeline: Pipeline, device_id: int, after: tuple[datetime, UUID]
+    pipeline: Pipeline, request: RedecodeRequest, after: tuple[datetime, UUID], size: int, refusal: str
 ) -> Sequence[StoredUplink]:
+    """``refusal``: why the database refused what the one uplink gave."""
     memory = await pipeline.writer.open()
-    device = memory.directory.devices[device_id]
+    device = memory.directory.devices[request.device_id]
     async with pipeline.writer.transaction() as connection:
-        stored = await db_requests.fetch_undecoded(connection, device_id, after, SLICE)
+        stored = await db_requests.fetch_undecoded(connection, device.id, after, size)
         redecoded, measurements = _decode_again(pipeline, memory, device, stored)
+        if refusal:
+            redecoded, measurements = [_refused(row, device, refusal) for row in stored], []
         await db_requests.save_redecoded(connection, redecoded)
         await db.insert_measurements(connection, measurements, replace=True)
-        if len(stored) < SLICE:
-            await db_requests.finish_redecode(connection, device_id)
+        if len(stored) < size:
+            await db_requests.finish_redecode(connection, request)
     _remember(memory, measurements)
     return stored
+
+
+def _refused(row: StoredUplink, device: Device, refusal: str) -> RedecodedRow:
+    detail = rows.storable(refusal)
+    return RedecodedRow(
+        row.time, row.deduplication_id, "fault", "refused_by_database", detail, device.model, row.object
+    )
 
 
 def _remember(memory: Memory, measurements: Sequence[db.MeasurementRow]) -> None:

@@ -56,15 +56,22 @@ class Item(Struct):
 RETRANSMISSION = "retransmission"  # a value of column uplink.status
 
 
+def storable(text: str) -> str:
+    """``text`` without what PostgreSQL's text cannot hold: NUL, and half a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode(errors="replace").decode()
+
+
 def quarantine_row(message: Message, rejection: Rejection, source: str) -> QuarantineRow:
     """Unique by topic and payload, so that a redelivery is the same row."""
-    digest = hashlib.blake2b(message.topic.encode() + b"\0" + message.payload, digest_size=16).digest()
+    digest = hashlib.blake2b(
+        message.topic.encode(errors="replace") + b"\0" + message.payload, digest_size=16
+    ).digest()
     return QuarantineRow(
         digest,
-        message.topic,
+        storable(message.topic),
         message.payload,
         rejection.reason,
-        rejection.detail.replace("\0", "\ufffd"),  # the one character that PostgreSQL's text cannot hold
+        storable(rejection.detail),
         source,
         message.received_at,
     )
@@ -175,8 +182,8 @@ def uplink_row(
         uplink.reported_time,
         received_at,
         status,
-        fault.reason if fault else None,
-        fault.detail.replace("\0", "\ufffd") if fault else None,
+        storable(fault.reason) if fault else None,
+        storable(fault.detail) if fault else None,
         device.model if decoded is not None else None,
     )
 

@@ -80,7 +80,6 @@ class Writer:
         """The server closed the connection: connect again now, not only when the next uplink needs it."""
         if connection is self._connection:
             self.lost(DatabaseUnavailableError())
-            self._on_notify("disconnected")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[asyncpg.Connection]:
@@ -97,12 +96,15 @@ class Writer:
         Each try begins with a memory read back from the database: whether a commit that broke off has happened
         is known there and nowhere else.
         """
-        delay = RETRY_FIRST
+        delay, told = RETRY_FIRST, ""
         while True:
             try:
                 return await work()
             except DatabaseUnavailableError as error:
                 self.lost(error)
+                if delay > RETRY_FIRST and str(error) != told:  # the first was said, or healed at once
+                    told = str(error)
+                    log.warning("the database is still away", error=told)
             await asyncio.sleep(delay)
             delay = min(delay * 2, RETRY_LONGEST)
 
@@ -115,9 +117,13 @@ class Writer:
         return memory
 
     def lost(self, error: DatabaseUnavailableError) -> None:
-        """The database went away: the memory is void until ``open`` has read it back."""
+        """The database went away: the memory is void until ``open`` has read it back.
+
+        Whoever listens opens it again, also where nobody else would: after a tick, with no uplink coming.
+        """
         if self.memory is not None:
             log.warning("database lost; nothing is acknowledged until it is back", error=str(error))
+            self._on_notify("disconnected")
         self._drop()
 
     def _drop(self) -> None:

@@ -26,7 +26,7 @@ from tests.support.speaker import Speaker, speaker
 from tests.support.traffic import Traffic, fetch, onboard, until_rows, value
 
 DEVICES = 50
-TWO_BATCHES = 1000  # messages: all that is ever in memory
+TWO_BATCHES = 2000  # messages: all that is ever in memory
 HELD = 'smartdorf_source_held{source="village"}'
 COLD = """
 groups:

@@ -33,7 +33,7 @@ async def test_a_second_instance_exits_and_names_the_holder(
         second = ServiceProcess(tmp_path / "second", database, broker.port)
         await second.start(ready=False)
         await publish(traffic.record(messages[:300]), host="127.0.0.1", port=broker.port)
-        assert await second.exit_code() == 2
+        assert await second.exit_code() == 1
         said = second.tail()
         assert "Another instance already writes to this database" in said
         assert f"pid {service.pid}" in said

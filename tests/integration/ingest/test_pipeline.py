@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,13 +86,15 @@ def message(event: dict[str, Any] | bytes, kind: str = "up", eui: str = EUI) -> 
 class Bench:
     """A pipeline on a database, with a rule of its own, and what it acknowledged and woke."""
 
-    def __init__(self, dsn: str, content: Content) -> None:
+    def __init__(
+        self, dsn: str, content: Content, on_notify: Callable[[str], None] = lambda _payload: None
+    ) -> None:
         self.dsn = dsn
         self.acknowledged = 0
         self.woken = 0
         self.metrics = Metrics("test")
         self.clock = Clock(start=LATER)
-        self.writer = Writer(dsn, content, self.metrics, lambda _payload: None)
+        self.writer = Writer(dsn, content, self.metrics, on_notify)
         self.pipeline = Pipeline(
             self.writer, content, clock=self.clock, metrics=self.metrics, wake_notifier=self._wake
         )
@@ -127,8 +129,10 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
 
 
 @asynccontextmanager
-async def opened(dsn: str, content: Content) -> AsyncIterator[Bench]:
-    bench = Bench(dsn, content)
+async def opened(
+    dsn: str, content: Content, on_notify: Callable[[str], None] = lambda _payload: None
+) -> AsyncIterator[Bench]:
+    bench = Bench(dsn, content, on_notify)
     try:
         yield bench
     finally:

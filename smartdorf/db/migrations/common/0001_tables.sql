@@ -51,6 +51,7 @@ CREATE TABLE installation (
 -- One channel watches one place at a time.
 CREATE UNIQUE INDEX installation_current ON installation (device_id, coalesce(channel, -1)) WHERE valid_to IS NULL;
 CREATE INDEX installation_place ON installation (place_id);
+CREATE INDEX installation_device ON installation (device_id);
 
 CREATE TABLE gateway (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -93,6 +94,9 @@ CREATE TABLE uplink (
 );
 CREATE UNIQUE INDEX uplink_identity ON uplink (deduplication_id, time);
 CREATE INDEX uplink_device ON uplink (device_id, time DESC);
+-- What is to be decoded anew is found without reading ten years of what was decoded.
+CREATE INDEX uplink_undecoded ON uplink (device_id, time, deduplication_id)
+    WHERE status IN ('unknown_device', 'fault');
 
 CREATE TABLE reception (
     time timestamptz NOT NULL,
