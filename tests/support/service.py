@@ -253,7 +253,7 @@ class ServiceProcess:
 async def until(
     condition: Callable[[], Any],
     what: str,
-    seconds: float = 20.0,
+    seconds: float = 60.0,
     check: Callable[[], None] = lambda: None,
 ) -> Any:
     """Wait until ``condition``, which may be asynchronous, gives something true, and return that.
