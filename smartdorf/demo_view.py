@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from smartdorf.db.overview import (
@@ -85,7 +85,7 @@ class View:
         return (last - first) / (end - begin) if end > begin else 0.0
 
     def _head(self, now: datetime, counts: dict[str, object]) -> RenderableType:
-        title = _("smartdorf demo · {time} in the village, {speed} times as fast as life")
+        title = _("smartdorf demo · {time} · {speed} times as fast as life")
         rejected = counts["quarantined"]
         assert isinstance(rejected, dict)
         text = _("{rate:.0f} uplinks/s · {stored} stored · {rejected} in quarantine · {gaps} frames missing")
@@ -119,8 +119,7 @@ class View:
         )
 
     def _alerts(self, alerts: list[AlertLine]) -> RenderableType:
-        table = Table(_("alerts"), "", "", box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
-        table.columns[1].no_wrap = True
+        table = _table(_("alerts"))
         for alert in alerts:
             over = alert.resolved_at is not None
             text = Text(alert.summary[current_language()], style="dim" if over else STYLES[alert.severity])
@@ -135,13 +134,23 @@ class View:
         return table
 
     def _told(self) -> RenderableType:
-        table = Table(_("told"), "", "", box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
+        table = _table(_("told"))
         for message in list(self._demo.told)[:MESSAGES]:
             words = (
                 message.title if message.kind == "fired" else _("over: {title}").format(title=message.title)
             )
             table.add_row(_clock(message.time), words, message.where)
         return table
+
+
+def _table(title: str) -> Table:
+    """A time, what happened (cut where the terminal is narrow), and a word more."""
+    columns = (
+        Column(title, no_wrap=True, min_width=12),
+        Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+        Column(no_wrap=True, max_width=28, overflow="ellipsis"),
+    )
+    return Table(*columns, box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
 
 
 def _chosen(latest: list[LatestOfPlace], count: int) -> dict[str, list[LatestOfPlace]]:

@@ -70,6 +70,14 @@ class AlreadyRunningError(SmartdorfError):
     """Another instance is the writer of this database."""
 
 
+def lacking_rights(error: Exception) -> str:
+    """What to do where the database user may not do what smartdorf has to do."""
+    message = _(
+        "The database user lacks rights ({error}): let it own the database, ALTER DATABASE … OWNER TO …."
+    )
+    return message.format(error=str(error).strip().split("\n")[0])
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """``; did you mean "x"?`` where something close is known, else nothing: made to end a sentence."""
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -19,8 +19,9 @@ from smartdorf.i18n import gettext as _
 from smartdorf.simulate.ledger import Message
 from smartdorf.simulate.publish import publish
 
-SAMPLE = 0.25  # seconds between two looks at the counter; each costs the service a few milliseconds
-ENOUGH = 8  # samples
+SAMPLE = 0.5  # seconds between two looks at the counter; each costs the service up to ten milliseconds
+FIRST = 0.05  # seconds between two looks until there is a first commit
+ENOUGH = 4  # samples
 STALLED = 30.0  # seconds without a commit
 PACKET = 16  # bytes of an MQTT publish beside topic and payload, rather too many
 
@@ -83,7 +84,7 @@ async def _watch(
     samples: list[_Sample] = []
     progress = time.monotonic()
     while not samples or samples[-1].committed < uplinks:
-        await asyncio.sleep(SAMPLE)
+        await asyncio.sleep(SAMPLE if samples else FIRST)
         asked = time.perf_counter()
         committed = await service.committed()
         # the service answers between two steps of its own, so the answer is as old as half the waiting

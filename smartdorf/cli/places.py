@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -17,11 +18,12 @@ from smartdorf.cli.context import (
     print_json,
     run_async,
     settings_or_exit,
+    stderr,
 )
 from smartdorf.cli.devices import check_parameters
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
-from smartdorf.errors import UsageError
+from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
 
 app = typer.Typer(no_args_is_help=True, help="Places: parking bays, containers, gauges, meters, rooms.")
@@ -64,9 +66,15 @@ def add(
     settings = settings_or_exit(config)
     tags, limits = key_values(tag, "--tag"), numbers(limit, "--limit")
     parameters = numbers(parameter, "--parameter")
-    if parameters:  # which sensor will hang there is not known yet, so any model's parameter will do
-        models = load_content(settings).catalogue.models.values()
-        check_parameters(parameters, {name: p for model in models for name, p in model.parameters.items()})
+    content = load_content(settings)
+    # which sensor will hang there is not known yet, so any model's parameter will do
+    models = content.catalogue.models.values()
+    check_parameters(parameters, {name: p for model in models for name, p in model.parameters.items()})
+    _check_limits(limits, {name for rule in content.rules for name in rule.limits})
+    watched = {kind for rule in content.rules for kind in rule.for_each.place_types}
+    if place_type not in watched:
+        note = _('no rule watches places of the type "{place_type}"').format(place_type=place_type)
+        stderr.print(note + did_you_mean(place_type, watched), markup=False)
 
     async def work() -> bool:
         async with connected(settings.database.full_dsn) as connection:
@@ -85,6 +93,13 @@ def add(
 
     new = run_async(work())
     console.print((_("added {slug}") if new else _("changed {slug}")).format(slug=slug))
+
+
+def _check_limits(given: Mapping[str, float], known: Collection[str]) -> None:
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known) or _("; known are {keys}").format(keys=", ".join(sorted(known)))
+            raise UsageError(_('no rule has a limit "{name}"').format(name=name) + hint)
 
 
 @app.command(name="list")

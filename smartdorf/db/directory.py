@@ -254,7 +254,7 @@ _DEVICE_LIST = """
            (SELECT string_agg(p.slug, ', ') FROM installation i JOIN place p ON p.id = i.place_id
             WHERE i.device_id = d.id AND i.valid_to IS NULL) AS places,
            max(f.last_time) AS last_heard, coalesce(sum(f.received), 0)::bigint AS received,
-           coalesce(sum(f.last_f_cnt - f.first_f_cnt + 1 - f.received), 0)::bigint AS missing,
+           coalesce(sum(greatest(0, f.last_f_cnt - f.first_f_cnt + 1 - f.received)), 0)::bigint AS missing,
            coalesce(sum(f.retransmissions), 0)::bigint AS retransmissions
     FROM device d LEFT JOIN frame_gap f ON f.device_id = d.id
     WHERE (NOT $1 OR d.model IS NULL) AND ($2::text IS NULL OR d.dev_eui = $2)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import psycopg
 from yoyo import get_backend, read_migrations
 
-from smartdorf.errors import DatabaseUnavailableError, SchemaError
+from smartdorf.errors import DatabaseUnavailableError, SchemaError, lacking_rights
 from smartdorf.i18n import gettext as _
 
 Profile = Literal["timescale", "plain"]
@@ -146,6 +146,8 @@ def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
             # NOTICE lines ("relation already exists, skipping") are no news to anybody
             connection.execute("SET client_min_messages = warning")
             yield connection
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SchemaError(lacking_rights(error)) from error
     except psycopg.OperationalError as error:  # at the connect, or later: shut down, read-only, out of space
         message = _("The database cannot be reached: {error}")
         raise DatabaseUnavailableError(message.format(error=str(error).strip().split("\n")[0])) from error

@@ -19,7 +19,13 @@ from typing import Any
 
 import asyncpg
 
-from smartdorf.errors import AlreadyRunningError, DatabaseUnavailableError, DataRejectedError, SchemaError
+from smartdorf.errors import (
+    AlreadyRunningError,
+    DatabaseUnavailableError,
+    DataRejectedError,
+    SchemaError,
+    lacking_rights,
+)
 from smartdorf.i18n import gettext as _
 
 WRITER_LOCK = 0x736D6172_77726974  # "smarwrit"
@@ -44,6 +50,8 @@ def mapped_errors() -> Iterator[None]:
         yield
     except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
         raise DataRejectedError(str(error)) from error
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise SchemaError(lacking_rights(error)) from error
     except asyncpg.SyntaxOrAccessError as error:
         message = _("The database's schema does not fit ({error}): run `smartdorf db migrate`.")
         raise SchemaError(message.format(error=error)) from error
@@ -103,13 +111,17 @@ async def open_pool(dsn: str, *, size: int = 3) -> AsyncIterator[asyncpg.Pool]:
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """One connection for a command that runs and ends."""
-    with mapped_errors():
-        connection = await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_TIMEOUT,
-            command_timeout=COMMAND_TIMEOUT,
-            server_settings={"application_name": _application("command")},
-        )
+    try:
+        with mapped_errors():
+            connection = await asyncpg.connect(
+                dsn,
+                timeout=CONNECT_TIMEOUT,
+                command_timeout=COMMAND_TIMEOUT,
+                server_settings={"application_name": _application("command")},
+            )
+    except DatabaseUnavailableError as error:
+        message = _("The database cannot be reached: {error}")
+        raise DatabaseUnavailableError(message.format(error=error)) from error
     try:
         with mapped_errors():
             yield connection
