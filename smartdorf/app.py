@@ -180,30 +180,37 @@ class Service:
             start = group.create_task
             keepers = [start(self._keep(source), name=f"keep {source.name}") for source in self.sources]
             telling = start(self._tell(notifier), name="notify")
+            opening = start(self._open(pipeline), name="open the writer")
+            readers = [
+                start(self._consume(pipeline, source, group), name=f"read {source.name}")
+                for source in self.sources
+            ]
             workers = [
-                start(self._open(pipeline), name="open the writer"),
-                *(
-                    start(self._consume(pipeline, source, group), name=f"read {source.name}")
-                    for source in self.sources
-                ),
                 start(self._tick(pipeline), name="tick"),
                 start(self._work_off(pipeline), name="requests"),
             ]
             await self._stop.wait()
             log.info("service stops")
-            for worker in workers:
-                worker.cancel()
             notifier.stop()
-            await self._drain([*([telling] if self._opened.is_set() else []), *self._storing])
+            for reader in readers:
+                reader.cancel()
+            if self._opened.is_set():
+                await self._drain(
+                    [telling, *self._storing, start(self._end(workers), name="ticks and requests")]
+                )
             for source in self.sources:
                 await source.close()
-            for task in (telling, *keepers, *self._storing):
+            for task in (opening, telling, *keepers, *workers, *self._storing):
                 task.cancel()
+
+    async def _end(self, workers: Sequence[asyncio.Task[None]]) -> None:
+        """Between two transactions: one that is broken off would keep the server busy after we are gone."""
+        async with self.writer.turn:
+            for worker in workers:
+                worker.cancel()
 
     async def _drain(self, under_way: Sequence[asyncio.Task[None]]) -> None:
         """Commit and acknowledge what was begun, tell what is being told; the broker keeps everything else."""
-        if not under_way:
-            return
         _done, late = await asyncio.wait(under_way, timeout=DRAIN)
         for task in late:
             log.warning("still busy at shutdown; goes on after the next start", task=task.get_name())

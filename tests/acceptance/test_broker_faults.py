@@ -30,6 +30,7 @@ async def test_a_broker_that_restarts_and_one_that_is_away_for_a_while(
         await until_rows(database, 1)
         broker.stop()
         broker.start()
+        await until(lambda: _reconnected(service, 1), "it is back after the restart")
         await until_rows(database, 1500)
         broker.stop()
 
