@@ -42,7 +42,7 @@ class Station:
     joined: bool
     next_status: datetime
     battery_level: float
-    first: bool = True  # nothing was published of this session yet
+    first: bool = True  # nothing of it has been published yet
     f_cnt_down: int = 0
     unacknowledged: str | None = None  # queue item of a confirmed downlink
 
