@@ -49,6 +49,16 @@ def cpu_seconds(*pids: int) -> float | None:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
+def machine_cpu_seconds() -> float | None:
+    """Processor time of everything on this machine since it started, and what its host took away from it."""
+    try:
+        words = (_PROC / "stat").read_text().partition("\n")[0].split()
+    except OSError:
+        return None
+    user, nice, system, _idle, _waiting, interrupts, soft_interrupts, stolen = map(int, words[1:9])
+    return (user + nice + system + interrupts + soft_interrupts + stolen) / os.sysconf("SC_CLK_TCK")
+
+
 def family(pid: int) -> list[int]:
     """The process and the children that it has now."""
     return [pid, *(child for child in _processes() if (stat := _stat(child)) and int(stat[1]) == pid)]

@@ -13,6 +13,8 @@ from smartdorf.bench.latency import Milliseconds
 from smartdorf.cli.context import JsonOption, console, print_json, run_async, stderr
 from smartdorf.i18n import gettext as _
 
+DISTURBED = 0.2  # cores that other programs use, from which on we say so
+
 app = typer.Typer(
     no_args_is_help=True, help="Measure how fast smartdorf is on this machine, with real processes."
 )
@@ -115,6 +117,9 @@ def _show(report: Report) -> None:
         )
     )
     console.print(_cores(report))
+    others = throughput.cpu_seconds["others"]
+    if others is not None and others > DISTURBED * throughput.seconds:
+        console.print(_("Other programs were busy meanwhile: every number here is too bad. Repeat it later."))
     if report.latency is not None:
         console.print(_latency(report.latency.alerts, report.latency.committed, report.latency.told))
     console.print(_("at most {memory} MB in the service").format(memory=report.peak_rss_mb or "?"))
@@ -126,7 +131,13 @@ def _cores(report: Report) -> Table:
     table = Table(_("part"), _("cores used"), _("µs per uplink"), title=_("processor time while it drained"))
     seconds = report.throughput.seconds
     done = seconds * report.throughput.uplinks_per_second
-    names = {"service": _("service"), "database": _("database server"), "broker": _("broker")}
+    names = {
+        "service": _("service"),
+        "database": _("database server"),
+        "broker": _("broker"),
+        "benchmark": _("this benchmark"),
+        "others": _("other programs"),
+    }
     for part, used in report.throughput.cpu_seconds.items():
         if used is None:
             table.add_row(names[part], "?", "?")

@@ -178,7 +178,7 @@ class _Publisher:
                 break
             except BrokerError:
                 await asyncio.sleep(RETRY_AFTER)
-        # all of them new to this session of the broker; a window smaller than before is kept to by waiting
+        # all of them new to the session at the broker; a window smaller than before is kept to by waiting
         waiting, self._in_flight = list(self._in_flight.values()), {}
         for message in waiting:
             await self.send(message)
