@@ -100,7 +100,7 @@ class Stored:
     measurements: int
     not_decoded: int  # of the uplinks
     quarantined: int
-    alerts: int
+    alerts: int  # that fired or resolved
 
     def __sub__(self, before: Stored) -> Stored:
         return Stored(
@@ -115,7 +115,7 @@ class Stored:
 _COUNT = """
     SELECT (SELECT count(*) FROM uplink), (SELECT count(*) FROM measurement),
            (SELECT count(*) FROM uplink WHERE status <> 'decoded'), (SELECT count(*) FROM quarantine),
-           (SELECT count(*) FROM alert)
+           (SELECT count(*) FROM alert_event)
 """
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from smartdorf.app import load_content
@@ -26,6 +27,7 @@ from smartdorf.simulate.load import INTERVAL, load_messages
 from smartdorf.simulate.village import Village
 
 LOAD, ALERTS = 1, 2  # seeds: two villages
+SPAN = timedelta(hours=20)  # of the load, in the time of its events
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,14 @@ class _Bench:
 
     async def run(self) -> Report:
         plan = self.plan
-        alerting = await self._onboard()
         first = stage_uplinks(plan.uplinks)
-        # the last uplink is of now, so that nothing is late, and no device has long been silent
-        start = Clock().now() - (first + plan.uplinks) / plan.devices * INTERVAL
-        messages = load_messages(first + plan.uplinks, seed=LOAD, devices=plan.devices, start=start)
-        protobuf = load_messages(first, seed=LOAD, devices=plan.devices, start=start, encoding="protobuf")
+        count = first + plan.uplinks
+        # the last uplink is of now, so that nothing is late, and none of the shipped rules finds a device silent
+        interval = min(INTERVAL, SPAN * plan.devices / count)
+        start = Clock().now() - count / plan.devices * interval
+        alerting = await self._onboard(start)
+        load = partial(load_messages, seed=LOAD, devices=plan.devices, start=start, interval=interval)
+        messages, protobuf = load(count), load(first, encoding="protobuf")
         self.tell(_("measuring each stage alone …"))
         stages = await self._measure_stages(messages[:first], protobuf)
         await self._make_session()
@@ -98,17 +102,16 @@ class _Bench:
             describe_machine(), self.database, self.broker, plan.devices, throughput, latency, stages, peak
         )
 
-    async def _onboard(self) -> Village | None:
-        """The devices of the load, and one device for each alert; returns the village of the latter."""
+    async def _onboard(self, start: datetime) -> Village | None:
+        """The devices of the load, from ``start`` on, and one device for each alert; returns these."""
         plan = self.plan
         alerts = RATE * plan.latency_seconds
         self.tell(_("onboarding {devices} devices …").format(devices=plan.devices + alerts))
-        now = Clock().now()
         async with connected(self.database.dsn) as connection:
-            await onboard(connection, seed=LOAD, devices=plan.devices, since=now - timedelta(days=3650))
+            await onboard(connection, seed=LOAD, devices=plan.devices, since=start)
             if not alerts:
                 return None
-            return await onboard(connection, seed=ALERTS, devices=alerts, since=now, tags=ALERT_TAG)
+            return await onboard(connection, seed=ALERTS, devices=alerts, since=Clock().now(), tags=ALERT_TAG)
 
     async def _measure_stages(self, messages: list[Message], protobuf: list[Message]) -> list[Stage]:
         connection = await connect_writer(self.database.dsn)  # as the service writes

@@ -65,7 +65,7 @@ async def drain(
     }
     samples = await _watch(service, uplinks, cpu)
     stored = await count_stored(connection) - before
-    if (stored.uplinks, stored.measurements, stored.not_decoded) != (uplinks, MEASUREMENTS * uplinks, 0):
+    if stored != Stored(uplinks, MEASUREMENTS * uplinks, not_decoded=0, quarantined=0, alerts=0):
         text = _("{uplinks} uplinks were published, but the database holds something else: {stored}")
         raise SmartdorfError(text.format(uplinks=uplinks, stored=stored))
     if len(samples) == 1:
