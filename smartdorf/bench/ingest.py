@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from smartdorf.app import load_content
+from smartdorf.app import collect_rarely, load_content
 from smartdorf.bench.broker import Broker, open_broker
 from smartdorf.bench.database import Database, announce_alerts, is_idle, open_database
 from smartdorf.bench.latency import RATE, Latency, measure_latency
@@ -117,6 +117,7 @@ class _Bench:
         connection = await connect_writer(self.database.dsn)  # as the service writes
         try:
             content = load_content(self.settings)
+            collect_rarely()  # as the service does
             return await measure_stages(connection, content, messages, protobuf, Clock().now())
         finally:
             connection.terminate()

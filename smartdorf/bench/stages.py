@@ -16,6 +16,7 @@ import asyncpg
 from smartdorf.alerting.engine import Observation, evaluate
 from smartdorf.bench.village import MODEL
 from smartdorf.db import batches as db
+from smartdorf.db.stages import COPY_FROM, Packed, SessionRow, UplinkRow, create_stages
 from smartdorf.decoding.registry import decode_uplink
 from smartdorf.ingest import rows
 from smartdorf.ingest.chirpstack import parse_event
@@ -45,9 +46,9 @@ class Stage:
 class _Rows(NamedTuple):
     """What one batch writes, and what the rules see of it."""
 
-    first: list[db.UplinkRow]
+    first: list[UplinkRow | Packed]
     further: rows.FurtherRows
-    sessions: list[db.SessionRow]
+    sessions: list[SessionRow]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ async def measure_stages(
 
     The stages that write create temporary tables: ``connection`` should be closed afterwards.
     """
-    await db.create_stages(connection)
+    await create_stages(connection)
     memory = await load_memory(connection, content)
     rounds = list(_rounds(messages, now))
     stages = [_measure("parse Protobuf", list(_rounds(protobuf, now)), _parse).stage]
@@ -143,16 +144,16 @@ def _rows(items: Sequence[Item], memory: Memory, size: int) -> list[_Rows]:
     made = []
     for begin in range(0, len(items), size):
         ledger = memory.ledger.begin()
-        batch = [_with_rows(item, memory) for item in items[begin : begin + size]]
+        batch = [_with_rows(item, memory, pack=size >= COPY_FROM) for item in items[begin : begin + size]]
         first = rows.first_rows(batch, ledger)
         further = rows.further_rows(first, first.keys(), ledger)
         sessions = [rows.session_row(*entry) for entry in ledger.sessions.items()]
         memory.ledger.apply(ledger)
-        made.append(_Rows([of_uplink.uplink for _uplink, of_uplink in first.values()], further, sessions))
+        made.append(_Rows(rows.uplinks_of(first), further, sessions))
     return made
 
 
-def _with_rows(item: Item, memory: Memory) -> Item:
+def _with_rows(item: Item, memory: Memory, *, pack: bool) -> Item:
     assert isinstance(item.event, Uplink)
     assert item.device is not None
     made = rows.make_rows(
@@ -163,6 +164,7 @@ def _with_rows(item: Item, memory: Memory) -> Item:
         memory.directory,
         memory.gateways,
         memory.metrics,
+        pack=pack,
     )
     return Item(item.message, item.event, None, item.device, item.decoded, made)
 

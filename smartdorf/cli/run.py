@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 
 import structlog
 import typer
 
-from smartdorf.app import Service, load_content
+from smartdorf.app import Service, collect_rarely, load_content
 from smartdorf.cli.context import ConfigOption, run_async, settings_or_exit, stderr
 from smartdorf.errors import SmartdorfError
 from smartdorf.logs import configure_logs
@@ -37,11 +36,7 @@ def run(config: ConfigOption = None) -> None:
             asyncio.get_running_loop().add_signal_handler(number, service.stop)
         await service.run()
 
-    # What is loaded by now stays; and a batch makes tens of thousands of objects that reference counting alone
-    # disposes of. With Python's defaults the collector would look through them again and again (a third of the
-    # time of making rows); like this it looks now and then.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
+    collect_rarely()
     try:
         run_async(serve())
     except SmartdorfError as error:

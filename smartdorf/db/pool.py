@@ -13,8 +13,6 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -129,29 +127,6 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         connection.terminate()
 
 
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
-_MICROSECOND = timedelta(microseconds=1)
-
-
-@lru_cache(maxsize=8192)
-def _encoded(time: datetime) -> tuple[int]:
-    return ((time - _EPOCH) // _MICROSECOND,)
-
-
-async def _speed_up_times(connection: asyncpg.Connection) -> None:
-    """Write each moment once: an uplink's time stands in a dozen of its rows.
-
-    asyncpg converts every value to UTC anew, which was a third of the time of encoding a batch; our times are UTC.
-    """
-    await connection.set_type_codec(
-        "timestamptz",
-        schema="pg_catalog",
-        format="tuple",
-        encoder=_encoded,
-        decoder=lambda encoded: _EPOCH + timedelta(microseconds=encoded[0]),
-    )
-
-
 async def connect_writer(dsn: str) -> asyncpg.Connection:
     """The writer's connection, holding the lock. Raises AlreadyRunningError naming who holds it.
 
@@ -183,7 +158,6 @@ async def connect_writer(dsn: str) -> asyncpg.Connection:
                         "Stop it first; two writers would evaluate every uplink twice."
                     ).format(holder=holder or _("unknown"))
                 )
-            await _speed_up_times(connection)
         except BaseException:
             connection.terminate()
             raise

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
-from smartdorf.db.batches import SessionRow
+from smartdorf.db.stages import SessionRow
 
 
 class RecentFrame(NamedTuple):
@@ -41,8 +41,8 @@ class RuleStateRow(NamedTuple):
 
 
 _SESSIONS = """
-    SELECT DISTINCT ON (device_id, dev_addr) device_id, dev_addr, started_at, first_f_cnt, last_f_cnt, received,
-           retransmissions, last_time
+    SELECT DISTINCT ON (device_id, dev_addr) device_id, started_at, first_f_cnt, last_f_cnt, received,
+           retransmissions, last_time, dev_addr
     FROM (SELECT *, max(last_time) OVER (PARTITION BY device_id) AS last_heard FROM frame_gap) session
     WHERE last_time >= last_heard - $1::interval
     ORDER BY device_id, dev_addr, started_at DESC

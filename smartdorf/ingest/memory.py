@@ -75,7 +75,7 @@ def bind_rules(content: Content, directory: Directory) -> BoundRules:
 async def _load_ledger(connection: asyncpg.Connection) -> FrameLedger:
     ledger = FrameLedger()
     for row in await db_state.fetch_sessions(connection, SESSION_KEPT):
-        ledger.keep((row.device_id, row.dev_addr), Session(*row[2:]))
+        ledger.keep((row.device_id, row.dev_addr), Session(*row[1:-1]))
     for frame in await db_state.fetch_recent_frames(
         connection, 2 * RETRANSMISSION_WINDOW + timedelta(minutes=1)
     ):

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from smartdorf.alerting.engine import Evaluation, evaluate, reconcile, tick
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
+from smartdorf.db.stages import COPY_FROM, DeviceEventRow, QuarantineRow, UplinkRow
 from smartdorf.decoding.registry import decode_uplink
 from smartdorf.directory import Device, Directory
 from smartdorf.errors import DatabaseUnavailableError, DataRejectedError, SmartdorfError
@@ -99,12 +100,15 @@ class Pipeline:
         """
         memory = self.writer.memory
         items: list[Item] = []
+        pack = len(messages) >= COPY_FROM
         for start in range(0, len(messages), SLICE):
-            items += [self._prepare(message, memory) for message in messages[start : start + SLICE]]
+            items += [
+                self._prepare(message, memory, pack=pack) for message in messages[start : start + SLICE]
+            ]
             await asyncio.sleep(0)
         return Prepared(source, items, memory.directory if memory is not None else None)
 
-    def _prepare(self, message: Message, memory: Memory | None) -> Item:
+    def _prepare(self, message: Message, memory: Memory | None, *, pack: bool) -> Item:
         if message.original_size is not None:
             detail = f"{message.original_size} bytes; only the beginning was kept"
             return Item(message, rejection=Rejection("too_large", detail))
@@ -114,7 +118,7 @@ class Pipeline:
             item = Item(message, event, device=device)
             if memory is None or device is None or not isinstance(event, Uplink):
                 return item
-            return self._with_rows(item, memory.directory, memory.gateways, memory.metrics)
+            return self._with_rows(item, memory.directory, memory.gateways, memory.metrics, pack=pack)
         except Rejected as rejected:
             return Item(message, rejection=Rejection(rejected.reason, rejected.detail))
         except Exception as error:  # a mistake of ours must not stop the messages behind this one
@@ -122,25 +126,32 @@ class Pipeline:
             return Item(message, rejection=Rejection("internal_error", f"{type(error).__name__}: {error}"))
 
     def _with_rows(
-        self, item: Item, directory: Directory, gateways: Mapping[str, int], metrics: Mapping[str, int]
+        self,
+        item: Item,
+        directory: Directory,
+        gateways: Mapping[str, int],
+        metrics: Mapping[str, int],
+        *,
+        pack: bool,
     ) -> Item:
         """Decode an uplink and make its rows, where all its gateways are known."""
         uplink, device = item.event, item.device
         assert isinstance(uplink, Uplink)
         assert device is not None
         decoded = item.decoded or self.decode(uplink, device, directory)
-        known = all(reception.gateway_id in gateways for reception in uplink.receptions)
-        made = (
-            rows.make_rows(uplink, device, decoded, item.message.received_at, directory, gateways, metrics)
-            if known
-            else None
-        )
+        made = None
+        if all(reception.gateway_id in gateways for reception in uplink.receptions):
+            received_at = item.message.received_at
+            made = rows.make_rows(
+                uplink, device, decoded, received_at, directory, gateways, metrics, pack=pack
+            )
         return Item(item.message, uplink, None, device, decoded, made)
 
     def _prepare_again(self, prepared: Prepared, memory: Memory) -> Prepared:
         """With what is known by now; what was rejected stays rejected."""
+        pack = len(prepared.items) >= COPY_FROM
         items = [
-            item if item.rejection is not None else self._prepare(item.message, memory)
+            item if item.rejection is not None else self._prepare(item.message, memory, pack=pack)
             for item in prepared.items
         ]
         return Prepared(prepared.source, items, memory.directory)
@@ -194,7 +205,7 @@ class Pipeline:
             items, directory, gateways = await self._identify(connection, memory, prepared.items)
             ledger = memory.ledger.begin()
             first = rows.first_rows(items, ledger)
-            new = await db.insert_uplinks(connection, [made.uplink for _uplink, made in first.values()])
+            new = await db.insert_uplinks(connection, rows.uplinks_of(first))
             further = rows.further_rows(first, new, ledger)
             evaluation = evaluate(memory.rules, memory.state, further.observations)
             await db.insert_receptions(connection, further.receptions)
@@ -249,9 +260,9 @@ class Pipeline:
         if item.event is None or item.rows is not None:
             return item
         known = replace(item, device=directory.by_dev_eui[item.event.dev_eui])
-        return (
-            self._with_rows(known, directory, gateways, metrics) if isinstance(item.event, Uplink) else known
-        )
+        if not isinstance(item.event, Uplink):
+            return known
+        return self._with_rows(known, directory, gateways, metrics, pack=False)  # written at once
 
     def _after(self, memory: Memory, evaluation: Evaluation, *, told: bool) -> None:
         memory.state.apply(evaluation)
@@ -298,7 +309,7 @@ class Pipeline:
     # -- counting -------------------------------------------------------------------------------------------
 
     def _count(
-        self, items: Sequence[Item], stored: Sequence[db.UplinkRow], missing: int, seconds: float
+        self, items: Sequence[Item], stored: Sequence[UplinkRow], missing: int, seconds: float
     ) -> None:
         arrived = sum(isinstance(item.event, Uplink) for item in items)
         by_status = Counter(row.status for row in stored)
@@ -321,7 +332,7 @@ class Pipeline:
             self._metrics.lag.set((self._clock.now() - newest).total_seconds())
 
 
-def _event_rows(items: Iterable[Item]) -> list[db.DeviceEventRow]:
+def _event_rows(items: Iterable[Item]) -> list[DeviceEventRow]:
     return [
         rows.device_event_row(item.event, item.device.id, item.message.received_at)
         for item in items
@@ -329,7 +340,7 @@ def _event_rows(items: Iterable[Item]) -> list[db.DeviceEventRow]:
     ]
 
 
-def _quarantine_rows(prepared: Prepared) -> list[db.QuarantineRow]:
+def _quarantine_rows(prepared: Prepared) -> list[QuarantineRow]:
     return [
         rows.quarantine_row(item.message, item.rejection, prepared.source)
         for item in prepared.items

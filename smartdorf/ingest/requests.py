@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -20,13 +21,14 @@ from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.db import requests as db_requests
 from smartdorf.db.requests import QuarantinedMessage, RedecodedRow, RedecodeRequest, StoredUplink
+from smartdorf.db.stages import MeasurementRow, Packed
 from smartdorf.directory import Device
 from smartdorf.errors import DataRejectedError
 from smartdorf.ingest import rows
 from smartdorf.ingest.memory import Memory
 from smartdorf.ingest.pipeline import Pipeline
 from smartdorf.ingest.source import Message
-from smartdorf.model import DeviceInfo, Uplink
+from smartdorf.model import DeviceInfo, Sample, Uplink
 
 log = structlog.get_logger(__name__)
 
@@ -122,15 +124,21 @@ async def _redecode_slice(
     device = memory.directory.devices[request.device_id]
     async with pipeline.writer.transaction() as connection:
         stored = await db_requests.fetch_undecoded(connection, device.id, after, size)
-        redecoded, measurements = _decode_again(pipeline, memory, device, stored)
+        again = _decode_again(pipeline, memory, device, stored)
         if refusal:
-            redecoded, measurements = [_refused(row, device, refusal) for row in stored], []
-        await db_requests.save_redecoded(connection, redecoded)
-        await db.insert_measurements(connection, measurements, replace=True)
+            again = _Redecoded([_refused(row, device, refusal) for row in stored], [], [])
+        await db_requests.save_redecoded(connection, again.uplinks)
+        await db.insert_measurements(connection, again.measurements, replace=True)
         if len(stored) < size:
             await db_requests.finish_redecode(connection, request)
-    _remember(memory, measurements)
+    _remember(memory, device, again.samples)
     return stored
+
+
+class _Redecoded(NamedTuple):
+    uplinks: list[RedecodedRow]
+    measurements: list[MeasurementRow | Packed]
+    samples: list[Sample]  # what the measurements say
 
 
 def _refused(row: StoredUplink, device: Device, refusal: str) -> RedecodedRow:
@@ -140,36 +148,37 @@ def _refused(row: StoredUplink, device: Device, refusal: str) -> RedecodedRow:
     )
 
 
-def _remember(memory: Memory, measurements: Sequence[db.MeasurementRow]) -> None:
+def _remember(memory: Memory, device: Device, samples: Sequence[Sample]) -> None:
     """Values from the past that are the newest of their series: the rules know them from now on."""
-    names = {metric_id: name for name, metric_id in memory.metrics.items()}
     latest: dict[Series, Reading] = {}
-    for row in measurements:
-        series = (row.device_id, row.channel, names[row.metric_id])
+    for sample in samples:
+        series = (device.id, sample.channel, sample.metric)
         known = latest.get(series) or memory.state.latest.get(series)
-        if known is None or row.time > known[1]:
-            latest[series] = (row.value, row.time)
+        if known is None or sample.time > known[1]:
+            latest[series] = (sample.value, sample.time)
     memory.state.apply(Evaluation(memory.rules, Changes({}, latest, {}, {}), []))
 
 
 def _decode_again(
     pipeline: Pipeline, memory: Memory, device: Device, stored: Sequence[StoredUplink]
-) -> tuple[list[RedecodedRow], list[db.MeasurementRow]]:
-    redecoded: list[RedecodedRow] = []
-    measurements: list[db.MeasurementRow] = []
+) -> _Redecoded:
+    again = _Redecoded([], [], [])
     for row in stored:
         uplink = _uplink(row, device)
         decoded = pipeline.decode(uplink, device, memory.directory)
         # made as if it had just come in; only what decoding determines is kept
-        made = rows.make_rows(uplink, device, decoded, row.time, memory.directory, {}, memory.metrics)
+        made = rows.make_rows(
+            uplink, device, decoded, row.time, memory.directory, {}, memory.metrics, pack=False
+        )
         new = made.uplink
-        redecoded.append(
+        again.uplinks.append(
             RedecodedRow(
                 new.time, new.deduplication_id, new.status, new.fault, new.fault_detail, new.model, new.object
             )
         )
-        measurements.extend(made.measurements)
-    return redecoded, measurements
+        again.measurements.extend(made.measurements)
+        again.samples.extend(decoded.samples if decoded is not None else ())
+    return again
 
 
 def _uplink(row: StoredUplink, device: Device) -> Uplink:

@@ -11,16 +11,21 @@ from uuid import UUID
 from msgspec import Struct
 
 from smartdorf.alerting.engine import Observation
-from smartdorf.db.batches import (
+from smartdorf.db.batches import json_text
+from smartdorf.db.stages import (
+    MEASUREMENTS,
+    RECEPTIONS,
+    UPLINKS,
     DeviceEventRow,
     MeasurementRow,
+    Packed,
     QuarantineRow,
     ReceptionRow,
     SessionRow,
     UplinkRow,
-    json_text,
 )
 from smartdorf.directory import Device, Directory
+from smartdorf.errors import DataRejectedError
 from smartdorf.ingest.frames import LedgerBatch, Session, SessionKey
 from smartdorf.ingest.source import Message
 from smartdorf.model import Decoded, DeviceEvent, Event, Quality, Sample, Uplink
@@ -37,8 +42,9 @@ class Rows(NamedTuple):
     """What one uplink writes if it is new, and what the rules then see of it."""
 
     uplink: UplinkRow
-    receptions: list[ReceptionRow]
-    measurements: list[MeasurementRow]
+    packed: Packed | None  # the uplink's row, where it was made ready for COPY
+    receptions: list[ReceptionRow | Packed]
+    measurements: list[MeasurementRow | Packed]
     observations: list[Observation]
 
 
@@ -81,8 +87,8 @@ class FurtherRows(NamedTuple):
     """Everything that follows from the uplinks that were new."""
 
     observations: list[Observation]
-    receptions: list[ReceptionRow]
-    measurements: list[MeasurementRow]
+    receptions: list[ReceptionRow | Packed]
+    measurements: list[MeasurementRow | Packed]
     missing_frames: int  # by how many the number of missing frames changed
 
 
@@ -94,21 +100,36 @@ def make_rows(
     directory: Directory,
     gateways: Mapping[str, int],
     metrics: Mapping[str, int],
+    *,
+    pack: bool,
 ) -> Rows:
-    """Everything that the uplink alone determines; whether it is new is for the database to say."""
-    measured: list[MeasurementRow] = []
+    """Everything that the uplink alone determines; whether it is new is for the database to say.
+
+    ``pack``: make them ready for COPY, as one of many. Not where the database would refuse one of them: whoever writes
+    them then finds out which.
+    """
+    row = uplink_row(uplink, device, decoded, received_at, status_of(decoded))
+    receptions = [
+        ReceptionRow(uplink.time, device.id, gateways[r.gateway_id], uplink.f_cnt, r.rssi, r.snr)
+        for r in uplink.receptions
+    ]
+    measurements: list[MeasurementRow] = []
     if decoded is not None and decoded.samples:
         quality = Quality.TIME_REPLACED if uplink.reported_time is not None else Quality.OK
-        measured = measurement_rows(decoded.samples, device.id, directory, metrics, int(quality))
-    return Rows(
-        uplink_row(uplink, device, decoded, received_at, status_of(decoded)),
-        [
-            ReceptionRow(uplink.time, device.id, gateways[r.gateway_id], uplink.f_cnt, r.rssi, r.snr)
-            for r in uplink.receptions
-        ],
-        measured,
-        observations(uplink, device.id, decoded),
-    )
+        measurements = measurement_rows(decoded.samples, device.id, directory, metrics, int(quality))
+    seen = observations(uplink, device.id, decoded)
+    if pack:
+        try:
+            return Rows(
+                row,
+                UPLINKS.format.pack(row),
+                [RECEPTIONS.pack(reception) for reception in receptions],
+                [MEASUREMENTS.format.pack(measurement) for measurement in measurements],
+                seen,
+            )
+        except DataRejectedError:
+            pass
+    return Rows(row, None, [*receptions], [*measurements], seen)
 
 
 def first_rows(items: Iterable[Item], ledger: LedgerBatch) -> dict[UUID, tuple[Uplink, Rows]]:
@@ -120,9 +141,14 @@ def first_rows(items: Iterable[Item], ledger: LedgerBatch) -> dict[UUID, tuple[U
             continue
         if ledger.is_retransmission(rows.uplink.device_id, uplink):
             # its values were told by the first of the two
-            rows = Rows(rows.uplink._replace(status=RETRANSMISSION), rows.receptions, [], [])
+            rows = Rows(rows.uplink._replace(status=RETRANSMISSION), None, rows.receptions, [], [])
         found[uplink.deduplication_id] = uplink, rows
     return found
+
+
+def uplinks_of(first: Mapping[UUID, tuple[Uplink, Rows]]) -> list[UplinkRow | Packed]:
+    """The uplinks' own rows, packed where they were."""
+    return [rows.packed or rows.uplink for _uplink, rows in first.values()]
 
 
 def further_rows(
@@ -165,26 +191,26 @@ def uplink_row(
         uplink.time,
         uplink.deduplication_id,
         device.id,
-        uplink.dev_addr,
         uplink.f_cnt,
         uplink.f_port,
         uplink.dr,
         uplink.adr,
         uplink.confirmed,
         uplink.encrypted,
+        len(uplink.receptions),
+        received_at,
         uplink.frequency,
-        uplink.data,
-        object_of(decoded, uplink),
         best.rssi if best else None,
         best.snr if best else None,
-        len(uplink.receptions),
         uplink.ns_time,
-        uplink.reported_time,
-        received_at,
+        uplink.dev_addr,
+        uplink.data,
         status,
+        device.model if decoded is not None else None,
+        object_of(decoded, uplink),
+        uplink.reported_time,
         storable(fault.reason) if fault else None,
         storable(fault.detail) if fault else None,
-        device.model if decoded is not None else None,
     )
 
 
@@ -219,12 +245,14 @@ def observations(uplink: Uplink, device_id: int, decoded: Decoded | None) -> lis
 
     The last one is at the uplink's own time, with or without values: the device was heard.
     """
+    time = uplink.time
+    heard: list[tuple[int, str, float]] = []
     by_time: dict[datetime, list[tuple[int, str, float]]] = {}
     for sample in decoded.samples if decoded is not None else ():
-        by_time.setdefault(sample.time, []).append((sample.channel, sample.metric, sample.value))
-    heard = tuple(by_time.pop(uplink.time, ()))
-    found = [Observation(device_id, time, tuple(by_time[time])) for time in sorted(by_time)]
-    found.append(Observation(device_id, uplink.time, heard))
+        values = heard if sample.time == time else by_time.setdefault(sample.time, [])
+        values.append((sample.channel, sample.metric, sample.value))
+    found = [Observation(device_id, earlier, tuple(by_time[earlier])) for earlier in sorted(by_time)]
+    found.append(Observation(device_id, time, tuple(heard)))
     return found
 
 
@@ -233,12 +261,14 @@ def device_event_row(event: DeviceEvent, device_id: int, received_at: datetime) 
 
 
 def session_row(key: SessionKey, session: Session) -> SessionRow:
+    device_id, dev_addr = key
     return SessionRow(
-        *key,
+        device_id,
         session.started_at,
         session.first_f_cnt,
         session.last_f_cnt,
         session.received,
         session.retransmissions,
         session.last_time,
+        dev_addr,
     )

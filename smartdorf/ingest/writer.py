@@ -14,9 +14,9 @@ from typing import TypeVar
 import asyncpg
 import structlog
 
-from smartdorf.db.batches import create_stages
 from smartdorf.db.directory import load_directory
 from smartdorf.db.pool import connect_writer, mapped_errors
+from smartdorf.db.stages import create_stages
 from smartdorf.errors import DatabaseUnavailableError
 from smartdorf.ingest.memory import Content, Memory, bind_rules, load_memory
 from smartdorf.metrics import Metrics
