@@ -6,11 +6,12 @@ the main thread, where the service decodes; elsewhere, and where there is no suc
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 from types import FrameType
 
-SECONDS = 1.0  # a frame takes microseconds
+INTERVAL = 0.5  # seconds between two looks; a frame takes microseconds
 
 
 class TookTooLongError(BaseException):
@@ -18,31 +19,40 @@ class TookTooLongError(BaseException):
 
 
 class TimeLimit:
-    """``with`` it around one call of a codec; raises TookTooLongError out of it."""
+    """``with`` it around one call of a codec; raises TookTooLongError out of one that two looks have found.
+
+    The timer runs on once it was started: setting it for each call would take longer than most codecs do.
+    """
 
     def __init__(self) -> None:
+        self._call = 0
         self._watching = False
+        self._seen = 0  # the call that the last look has found
         self._ready: bool | None = None  # None: nobody has asked yet
 
     def __enter__(self) -> None:
         if self._ready is None:
-            self._ready = self._prepare()
-        if self._ready:
-            self._watching = True
-            # again and again: the first one may come where it cannot be raised (a __del__, a callback)
-            signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS, SECONDS)
+            self._ready = self._start()
+        self._call += 1
+        self._watching = True
 
     def __exit__(self, *_exception: object) -> None:
-        if self._ready:
-            self._watching = False
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        self._watching = False
 
-    def _prepare(self) -> bool:
+    def _start(self) -> bool:
         if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
             return False
-        signal.signal(signal.SIGVTALRM, self._ring)
+        signal.signal(signal.SIGVTALRM, self._look)
+        signal.setitimer(signal.ITIMER_VIRTUAL, INTERVAL, INTERVAL)
+        # Python takes its handlers away when it ends, and a signal without one would kill the process
+        atexit.register(signal.setitimer, signal.ITIMER_VIRTUAL, 0)
         return True
 
-    def _ring(self, _number: int, _frame: FrameType | None) -> None:
-        if self._watching:  # not for one that came to its end a moment ago
-            raise TookTooLongError(f"no result after {SECONDS:g} s of processor time")
+    def _look(self, _number: int, _frame: FrameType | None) -> None:
+        if not self._watching:
+            return
+        if (
+            self._seen == self._call
+        ):  # again and again: it may be raised where it is lost (a __del__, a callback)
+            raise TookTooLongError(f"no result after {INTERVAL:g} s of processor time")
+        self._seen = self._call
