@@ -48,6 +48,7 @@ SETTLED = 2.0  # seconds after connecting before "caught up" may be said: the ba
 QUIET = 1.0  # seconds without a message, after which nothing more is queued
 GOODBYE = 2.0  # seconds for the last bytes of a polite end
 PINGS_PER_KEEP_ALIVE = 3
+FIGHT = 3  # ends in a row without a reason: a broker that is upgraded may restart twice within a minute
 FOREVER = 0xFFFF_FFFF  # a session expiry, as MQTT writes "never"
 REFUSED = 0x80  # SUBACK codes from here on
 
@@ -223,7 +224,7 @@ class MqttSource:
 
     async def _keep_connected(self) -> None:
         retry, attempt, told = self._connection.retry, -1, ""
-        previous: Trouble | None = None
+        unexplained = 0  # ends in a row that the broker gave no reason for
         while True:
             began = time.monotonic()
             try:
@@ -231,10 +232,11 @@ class MqttSource:
             except BrokerError as error:
                 short = time.monotonic() - began < retry.stable_after
                 attempt = attempt + 1 if short else 0
-                if short and error.trouble is previous is Trouble.UNEXPLAINED:
+                unexplained = unexplained + 1 if short else 1
+                if error.trouble is not Trouble.UNEXPLAINED:
+                    unexplained = 0
+                elif unexplained >= FIGHT:
                     error = explain_fight(self._connection)
-                else:
-                    previous = error.trouble
                 delay = retry.delay(attempt, error.trouble)
                 self._detail = str(error)
                 # a broker that is down for hours is worth one line, not one for each attempt
