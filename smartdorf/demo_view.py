@@ -9,6 +9,7 @@ import time
 from collections import deque
 from datetime import datetime
 from itertools import zip_longest
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from rich import box
@@ -43,8 +44,7 @@ SHOWN = (
     "battery_pct",
     "battery_v",
 )
-ALERTS, MESSAGES = 6, 4  # lines
-AROUND = ALERTS + MESSAGES + 14  # lines of the screen that are not places
+FRAME = 15  # lines of the screen that are neither alerts nor messages nor places
 STYLES = {"info": "blue", "warning": "yellow", "critical": "bold red"}
 
 
@@ -57,12 +57,18 @@ class View:
         self._handled = deque([(time.monotonic(), demo.handled)])
 
     async def draw(self, height: int) -> RenderableType:
-        """A picture of at most ``height`` lines; as many places as fit below what matters more."""
+        """A picture of at most ``height`` lines, of which each part has its share."""
         demo, now = self._demo, self._demo.clock.now()
+        share = _share(height - FRAME)
         counts = await fetch_counts(demo.pool)
-        alerts = await fetch_newest_alerts(demo.pool, ALERTS)
-        places = _chosen(await fetch_latest_of_places(demo.pool), max(6, height - AROUND))
-        return Group(self._head(now, counts), self._alerts(alerts), self._told(), self._places(places, now))
+        alerts = await fetch_newest_alerts(demo.pool, share.alerts)
+        places = _chosen(await fetch_latest_of_places(demo.pool), share.places)
+        return Group(
+            self._head(now, counts),
+            self._alerts(alerts),
+            self._told(share.messages),
+            self._places(places, now),
+        )
 
     async def line(self) -> str:
         """One line instead of a picture, where the output is no terminal."""
@@ -103,9 +109,12 @@ class View:
         )
 
     def _places(self, places: dict[str, list[LatestOfPlace]], now: datetime) -> RenderableType:
-        table = Table(
-            _("place"), _("latest values"), _("age"), box=box.SIMPLE_HEAD, expand=True, pad_edge=False
+        columns = (
+            Column(_("place"), no_wrap=True),
+            Column(_("latest values"), ratio=1, no_wrap=True, overflow="ellipsis"),
+            Column(_("age"), no_wrap=True),
         )
+        table = Table(*columns, box=box.SIMPLE_HEAD, expand=True, pad_edge=False)
         for values in places.values():
             shown = sorted(values, key=lambda value: SHOWN.index(value.metric))[:2]
             words = ", ".join(self._reading(value) for value in shown)
@@ -133,14 +142,28 @@ class View:
             table.add_row("", _("none yet"), "")
         return table
 
-    def _told(self) -> RenderableType:
+    def _told(self, count: int) -> RenderableType:
         table = _table(_("told"))
-        for message in list(self._demo.told)[:MESSAGES]:
+        for message in list(self._demo.told)[:count]:
             words = (
                 message.title if message.kind == "fired" else _("over: {title}").format(title=message.title)
             )
             table.add_row(_clock(message.time), words, message.where)
         return table
+
+
+class Share(NamedTuple):
+    """How many lines each part of the picture has."""
+
+    alerts: int
+    messages: int
+    places: int
+
+
+def _share(lines: int) -> Share:
+    """A third for alerts, a fifth for messages, as many as are of use; places have the rest, and two at least."""
+    alerts, messages = min(6, max(2, lines // 3)), min(4, max(1, lines // 5))
+    return Share(alerts, messages, max(2, lines - alerts - messages))
 
 
 def _table(title: str) -> Table:
