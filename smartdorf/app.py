@@ -16,6 +16,7 @@ from smartdorf.config.rules import load_rules
 from smartdorf.config.settings import (
     LogReceiverSettings,
     MqttSettings,
+    ReceiverSettings,
     Settings,
     WebhookReceiverSettings,
     read_secret,
@@ -70,19 +71,13 @@ def load_content(settings: Settings) -> Content:
     return Content(vocabulary, catalogue, rules)
 
 
-def make_receivers(settings: Settings) -> list[Receiver]:
+def make_receiver(name: str, settings: ReceiverSettings) -> Receiver:
     """Who can be told, as the settings say; raises SettingsError or UsageError for what cannot work."""
-    made: list[Receiver] = []
-    for name, receiver in settings.receivers.items():
-        if isinstance(receiver, LogReceiverSettings):
-            made.append(LogReceiver(name, receiver.language))
-        elif isinstance(receiver, WebhookReceiverSettings):
-            secret = read_secret(receiver.secret_file)
-            made.append(WebhookReceiver(name, receiver.url, secret, receiver.language))
-        else:
-            urls = tuple(read_secret(receiver.url_file).split())
-            made.append(MailReceiver(name, urls, receiver.language))
-    return made
+    if isinstance(settings, LogReceiverSettings):
+        return LogReceiver(name, settings.language)
+    if isinstance(settings, WebhookReceiverSettings):
+        return WebhookReceiver(name, settings.url, read_secret(settings.secret_file), settings.language)
+    return MailReceiver(name, tuple(read_secret(settings.url_file).split()), settings.language)
 
 
 def mqtt_connection(settings: MqttSettings) -> MqttConnection:
@@ -127,7 +122,9 @@ class Service:
         self.sources: list[Source] = [
             MqttSource(mqtt_connection(connection), self._clock) for connection in settings.mqtt
         ]
-        self._receivers = make_receivers(settings) if receivers is None else receivers
+        if receivers is None:
+            receivers = [make_receiver(*receiver) for receiver in settings.receivers.items()]
+        self._receivers = receivers
         self.writer = Writer(settings.database.full_dsn, content, self.metrics, self._on_notify)
 
     # -- from outside ---------------------------------------------------------------------------------------

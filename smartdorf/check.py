@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from smartdorf.alerting.engine import bind
-from smartdorf.app import make_receivers, mqtt_connection
+from smartdorf.alerting.engine import BoundRules, bind
+from smartdorf.app import make_receiver, mqtt_connection
 from smartdorf.clock import Clock
 from smartdorf.config.settings import Settings
+from smartdorf.content import shipped
 from smartdorf.db import migrate
 from smartdorf.db.directory import load_directory
 from smartdorf.db.pool import connected, writer_holder
@@ -58,10 +59,11 @@ def _content(content: Content) -> Iterator[Finding]:
 
 
 def _receivers(settings: Settings, content: Content) -> Iterator[Finding]:
-    try:
-        make_receivers(settings)
-    except SmartdorfError as error:
-        yield Finding("error", _("receivers"), str(error))
+    for name, receiver in settings.receivers.items():
+        try:
+            make_receiver(name, receiver)
+        except SmartdorfError as error:
+            yield Finding("error", _("receivers"), str(error))
     for rule in content.rules.rules:
         for name in rule.notify:
             if name not in settings.receivers:
@@ -75,8 +77,9 @@ def _receivers(settings: Settings, content: Content) -> Iterator[Finding]:
 
 
 async def _database(settings: Settings) -> tuple[list[Finding], Directory | None]:
-    subject, dsn, profile = _("database"), settings.database.full_dsn, settings.database.profile
+    subject, profile = _("database"), settings.database.profile
     try:
+        dsn = settings.database.full_dsn
         await asyncio.to_thread(migrate.require_current, dsn, profile)
         async with connected(dsn) as connection:
             directory = await load_directory(connection)
@@ -104,14 +107,26 @@ def _directory(content: Content, directory: Directory) -> Iterator[Finding]:
     bound = bind(content.rules, directory, content.categories)
     for problem in bound.problems:
         yield Finding("error", subject, str(problem))
-    for note in bound.notes:
-        yield Finding("note", subject, str(note))
+    yield from _unwatched(bound)
     unknown = sum(device.model is None for device in directory.devices.values())
     if unknown:
         message = _("{count} device(s) are heard and not onboarded: see `smartdorf devices list --unknown`")
         yield Finding("warning", subject, message.format(count=unknown))
     counts = _("{devices} devices, {places} places")
     yield Finding("ok", subject, counts.format(devices=len(directory.devices), places=len(directory.places)))
+
+
+def _unwatched(bound: BoundRules) -> Iterator[Finding]:
+    """What watches nothing. Of the shipped rules that is expected: no village has everything."""
+    subject, ours = _("devices and places"), str(shipped("rules"))
+    for note in bound.notes:
+        if not note.file.startswith(ours):
+            yield Finding("note", subject, str(note))
+    watching = {key.rule for key in bound.instances}
+    idle = [name for name, rule in bound.rules.items() if name not in watching and rule.file.startswith(ours)]
+    if idle:
+        message = _("shipped rules that have nothing to watch here: {rules}")
+        yield Finding("note", subject, message.format(rules=", ".join(idle)))
 
 
 async def _brokers(settings: Settings) -> Iterable[Finding]:

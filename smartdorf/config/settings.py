@@ -167,8 +167,9 @@ def read_secret(path: Path) -> str:
     """A secret's file without its final newline; raises SettingsError with advice."""
     try:
         return path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        message = _("secret cannot be read: {error}").format(error=error.strerror or error)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = _("it is not UTF-8") if isinstance(error, UnicodeDecodeError) else error.strerror or error
+        message = _("secret cannot be read: {error}").format(error=reason)
         raise SettingsError([Problem(str(path), 0, 0, message)]) from error
 
 
@@ -193,7 +194,7 @@ def load_settings(given: Path | None = None) -> Settings:
     """Read and validate the settings; raises SettingsError with every mistake and its line."""
     path = find_settings_file(given)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # an editor on Windows may put a mark in front
         document = tomllib.loads(text)
     except OSError as error:
         raise SettingsError(

@@ -33,9 +33,9 @@ def signing_key(secret: str) -> bytes:
         try:
             key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
         except binascii.Error:
-            raise UsageError(_("The webhook's secret: what follows whsec_ is not base64.")) from None
+            raise UsageError(_("what follows whsec_ in the secret is not base64")) from None
     if len(key) < 16:
-        advice = _("The webhook's secret is too short; make one with `openssl rand -base64 32`.")
+        advice = _("the secret is too short; make one with `openssl rand -base64 32`")
         raise UsageError(advice)
     return key
 
@@ -58,7 +58,11 @@ class WebhookReceiver:
     wall: Clock = field(default_factory=Clock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        signing_key(self.secret)
+        try:
+            signing_key(self.secret)
+        except UsageError as error:
+            message = _('Receiver "{name}": {problem}')
+            raise UsageError(message.format(name=self.name, problem=error)) from None
 
     async def send(self, message: Notification) -> str:
         content = payload(message)

@@ -100,6 +100,33 @@ def test_without_settings_it_says_where_it_looked(tmp_path: Path):
         assert "Traceback" not in done.stderr
 
 
+def test_check_says_everything_at_once_and_is_brief_about_what_ships(smartdorf: Shell):
+    file, secret = smartdorf.folder / "smartdorf.toml", smartdorf.folder / "latin"
+    secret.write_bytes("schlüssel".encode("latin-1"))
+    (smartdorf.folder / "short").write_text("short")
+    receivers = "".join(
+        f'[receivers.{name}]\ntype = "webhook"\nurl = "https://a.example"\nsecret_file = "{path}"\n'
+        for name, path in {"bauhof": "nowhere", "it": "latin", "wasserwerk": "short"}.items()
+    )
+    file.write_text("\ufeff" + file.read_text() + receivers, encoding="utf-8")  # as Windows' editor saves it
+    found = smartdorf.json("check", code=1)
+    said = [finding["message"] for finding in found if finding["level"] == "error"]
+    assert "nowhere: secret cannot be read: No such file or directory" in said
+    assert "latin: secret cannot be read: it is not UTF-8" in said
+    assert 'Receiver "wasserwerk": the secret is too short; make one with `openssl rand -base64 32`' in said
+    [idle] = [finding["message"] for finding in found if "nothing to watch" in finding["message"]]
+    assert "ContainerFull, " in idle
+    assert not [finding for finding in found if "watches nothing" in finding["message"]]
+
+
+def test_a_password_that_is_missing_does_not_keep_the_rest_from_being_checked(smartdorf: Shell):
+    file = smartdorf.folder / "smartdorf.toml"
+    file.write_text(file.read_text().replace("[database]", '[database]\npassword_file = "nowhere"'))
+    said = smartdorf("check", code=1)
+    assert "nowhere: secret cannot be read" in said
+    assert "✘ mqtt a" in said
+
+
 def test_a_database_that_is_away_is_one_line(smartdorf: Shell, tmp_path: Path):
     Shell(tmp_path, "postgresql://nobody@127.0.0.1:1/nowhere")
     for command in (("devices", "list"), ("db", "status")):
