@@ -6,7 +6,7 @@ import asyncio
 import gc
 import importlib.metadata
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import timedelta
 
 import structlog
@@ -23,9 +23,9 @@ from smartdorf.config.settings import (
 )
 from smartdorf.content import shipped
 from smartdorf.db.migrate import require_current
-from smartdorf.db.pool import hush_lost_connections, open_pool
+from smartdorf.db.pool import already_running, connected, hush_lost_connections, open_pool, writer_holder
 from smartdorf.decoding.registry import load_catalogue
-from smartdorf.errors import SmartdorfError
+from smartdorf.errors import DatabaseUnavailableError, SmartdorfError, UsageError
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.mqtt import MqttSource
 from smartdorf.ingest.mqtt_connection import MqttConnection
@@ -154,7 +154,11 @@ class Service:
         hush_lost_connections(asyncio.get_running_loop())
         async with AsyncExitStack() as stack:
             web = self._settings.web
-            server = await stack.enter_async_context(open_web(self, self.metrics, web.host, web.port))
+            try:
+                server = await stack.enter_async_context(open_web(self, self.metrics, web.host, web.port))
+            except UsageError:  # somebody has our port: most likely another one of us
+                await self._exit_if_second()
+                raise
             pool = await stack.enter_async_context(open_pool(self._settings.database.full_dsn))
             stack.push_async_callback(self.writer.close)
             notifier = Notifier(
@@ -180,6 +184,12 @@ class Service:
             except* SmartdorfError as group:
                 raise _first(group) from None
         log.info("service has stopped")
+
+    async def _exit_if_second(self) -> None:
+        with suppress(DatabaseUnavailableError):
+            async with connected(self._settings.database.full_dsn) as connection:
+                if holder := await writer_holder(connection):
+                    raise already_running(holder)
 
     # -- tasks ----------------------------------------------------------------------------------------------
 

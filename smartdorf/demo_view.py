@@ -28,9 +28,9 @@ from smartdorf.db.overview import (
 from smartdorf.demo import SPEED, Demo
 from smartdorf.i18n import current_language, ngettext
 from smartdorf.i18n import gettext as _
+from smartdorf.local_time import ZONE
 from smartdorf.vocabulary import Vocabulary, load_vocabulary, quantity_text
 
-BERLIN = ZoneInfo("Europe/Berlin")
 RATE_WINDOW = 5.0  # seconds
 # What a place is about: shown where it has it, in this order, two at most.
 SHOWN = (
@@ -192,7 +192,7 @@ def _chosen(latest: list[LatestOfPlace], count: int) -> dict[str, list[LatestOfP
 
 
 def _clock(at: datetime) -> str:
-    return f"{at.astimezone(BERLIN):%d.%m. %H:%M}"
+    return f"{at.astimezone(ZoneInfo(ZONE)):%d.%m. %H:%M}"
 
 
 def _age(seconds: float) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from smartdorf.alerting.engine import (
     AlertKey,
@@ -30,12 +29,12 @@ from smartdorf.config.rules import TEST_SUFFIX, RuleSet, load_rules
 from smartdorf.directory import Device, Directory, Installation, Place
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import gettext as _
+from smartdorf.local_time import from_local
 from smartdorf.vocabulary import Vocabulary
 from smartdorf.yaml_source import Node, read_yaml
 
 START = datetime(2026, 1, 5, tzinfo=UTC)  # where relative times begin
 _BEFORE = datetime(2000, 1, 1, tzinfo=UTC)  # all is mounted since then
-_LOCAL = ZoneInfo("Europe/Berlin")
 _STATES = ("none", "pending", "firing")
 _MODEL = "test/sensor"
 
@@ -203,7 +202,7 @@ def _time(node: Node) -> datetime | None:
     except ValueError:
         node["at"].problem(_('expected a time: "90m" after the start, or 2026-03-29T01:30'))
         return None
-    return (time if time.tzinfo is not None else time.replace(tzinfo=_LOCAL)).astimezone(UTC)
+    return from_local(time)
 
 
 def _subject(script: _Script, node: Node) -> str | None:

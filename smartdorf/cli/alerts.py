@@ -21,7 +21,8 @@ from smartdorf.db.pool import connected
 from smartdorf.errors import NotFoundError, UsageError
 from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
-from smartdorf.notify.message import in_language, input_label, inputs_text, time_text, value_text
+from smartdorf.local_time import time_text
+from smartdorf.notify.message import in_language, input_label, inputs_text, value_text
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: what is open, why, and who was told.")
 

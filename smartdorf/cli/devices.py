@@ -28,8 +28,11 @@ from smartdorf.db.pool import connected
 from smartdorf.decoding.manifest import Parameter
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.errors import UsageError, did_you_mean
+from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
+from smartdorf.local_time import from_local, moment_text
 from smartdorf.model import DeviceInfo
+from smartdorf.vocabulary import load_vocabulary, quantity_text
 
 app = typer.Typer(no_args_is_help=True, help="Devices: add them, list them, see what they send.")
 
@@ -56,9 +59,7 @@ def add(
     ] = None,
     since: Annotated[
         datetime | None,
-        typer.Option(
-            help="Since when (UTC); default: its first uplink, or now where it was elsewhere before."
-        ),
+        typer.Option(help="Since when; default: its first uplink, or now where it was elsewhere before."),
     ] = None,
     name: Annotated[str, typer.Option(help="What people call it.")] = "",
     parameter: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, e.g. full_distance_m=0.3")] = None,
@@ -84,11 +85,7 @@ def add(
                     connection, dev_eui=eui, model=chosen, name=name, parameters=parameters, tags=tags
                 )
                 if place is not None:
-                    start = (
-                        since.replace(tzinfo=UTC)
-                        if since is not None
-                        else await _first_uplink(connection, eui)
-                    )
+                    start = from_local(since) if since is not None else await _first_uplink(connection, eui)
                     await db.install(connection, dev_eui=eui, place=place, channel=channel, since=start)
             return new, chosen
 
@@ -196,7 +193,7 @@ def list_devices(
         could_be = _("unknown; could be {models}").format(
             models=", ".join(row["candidates"]) or _("anything")
         )
-        heard = f"{row['last_heard']:%Y-%m-%d %H:%M} UTC" if row["last_heard"] else _("never")
+        heard = moment_text(row["last_heard"], current_language()) if row["last_heard"] else _("never")
         table.add_row(
             row["dev_eui"],
             row["name"],
@@ -241,17 +238,22 @@ def show(
     console.print(
         f"{found['model'] or _('model unknown')} · {found['places'] or _('at no place')} · {counts}"
     )
+    language, vocabulary = current_language(), load_vocabulary()
     values = Table(_("quantity"), _("channel"), _("value"), _("time"))
     for row in found["latest"]:
-        values.add_row(
-            row["metric"], str(row["channel"]), f"{row['value']:g}", f"{row['time']:%Y-%m-%d %H:%M:%S} UTC"
+        value = (
+            quantity_text(vocabulary[row["metric"]], row["value"], language)
+            if row["metric"] in vocabulary
+            else f"{row['value']:g}"
         )
+        time = moment_text(row["time"], language, seconds=True)
+        values.add_row(row["metric"], str(row["channel"]), value, time)
     console.print(values)
     frames = Table(_("time"), "f_cnt", "f_port", _("data"), "RSSI", _("state"))
     for row in found["uplinks"]:
         state = f"{row['fault']}: {row['fault_detail']}" if row["fault"] else row["status"]
         cells = (
-            f"{row['time']:%Y-%m-%d %H:%M:%S} UTC",
+            moment_text(row["time"], language, seconds=True),
             row["f_cnt"],
             row["f_port"],
             row["data"],

@@ -24,7 +24,9 @@ from smartdorf.cli.devices import check_parameters
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
 from smartdorf.errors import UsageError, did_you_mean
+from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
+from smartdorf.local_time import moment_text
 
 app = typer.Typer(no_args_is_help=True, help="Places: parking bays, containers, gauges, meters, rooms.")
 
@@ -122,7 +124,7 @@ def list_places(config: ConfigOption = None, as_json: JsonOption = False) -> Non
         Column(_("place"), no_wrap=True), _("name"), _("type"), _("village"), _("watched by"), _("last heard")
     )
     for row in found:
-        heard = f"{row['last_heard']:%Y-%m-%d %H:%M} UTC" if row["last_heard"] else _("never")
+        heard = moment_text(row["last_heard"], current_language()) if row["last_heard"] else _("never")
         table.add_row(
             row["slug"], row["name"], row["place_type"], row["tenant"], row["devices"] or "–", heard
         )

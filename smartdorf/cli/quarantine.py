@@ -23,7 +23,9 @@ from smartdorf.config.settings import Settings
 from smartdorf.db import quarantine as db
 from smartdorf.db.pool import connected, writer_holder
 from smartdorf.errors import UsageError
+from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
+from smartdorf.local_time import moment_text
 
 app = typer.Typer(no_args_is_help=True, help="Messages that could not be used: list, look at, try again.")
 
@@ -56,7 +58,7 @@ def list_quarantine(
         return
     table = Table("id", _("received"), _("reason"), _("detail"), _("topic"), _("bytes"))
     for row in found:
-        received = f"{row['received_at']:%Y-%m-%d %H:%M:%S} UTC"
+        received = moment_text(row["received_at"], current_language(), seconds=True)
         table.add_row(str(row["id"]), received, row["reason"], row["detail"], row["topic"], str(row["bytes"]))
     console.print(table)
     for name, count in counts.items():

@@ -24,7 +24,9 @@ from smartdorf.errors import (
     SchemaError,
     lacking_rights,
 )
+from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
+from smartdorf.local_time import moment_text
 
 WRITER_LOCK = 0x736D6172_77726974  # "smarwrit"
 CONNECT_TIMEOUT = 10.0  # seconds
@@ -152,16 +154,20 @@ async def connect_writer(dsn: str) -> asyncpg.Connection:
                     holder is not None and me in holder
                 ):  # our former session, busy with a slow disk, is ending
                     raise DatabaseUnavailableError(holder)
-                raise AlreadyRunningError(
-                    _(
-                        "Another instance already writes to this database: {holder}. "
-                        "Stop it first; two writers would evaluate every uplink twice."
-                    ).format(holder=holder or _("unknown"))
-                )
+                raise already_running(holder or _("unknown"))
         except BaseException:
             connection.terminate()
             raise
     return connection
+
+
+def already_running(holder: str) -> AlreadyRunningError:
+    """``holder``: as ``writer_holder`` names it."""
+    message = _(
+        "Another instance already writes to this database: {holder}. "
+        "Stop it first; two writers would evaluate every uplink twice."
+    )
+    return AlreadyRunningError(message.format(holder=holder))
 
 
 async def _take_lock(connection: asyncpg.Connection) -> bool:
@@ -187,6 +193,8 @@ async def writer_holder(connection: asyncpg.Connection) -> str | None:
     )
     if row is None:
         return None
-    return _("{application} (from {address}, since {since:%Y-%m-%d %H:%M} UTC)").format(
-        application=row["application_name"], address=row["address"] or "local", since=row["backend_start"]
+    return _("{application} (from {address}, since {since})").format(
+        application=row["application_name"],
+        address=row["address"] or "local",
+        since=moment_text(row["backend_start"], current_language()),
     )

@@ -6,19 +6,17 @@ Pure. The first line says what and where; then what to do; then since when and w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from babel.dates import format_datetime, get_timezone
 from babel.numbers import format_decimal
 
 from smartdorf.db.alerts import Input
 from smartdorf.i18n import translations
+from smartdorf.local_time import time_text
 from smartdorf.notify.receiver import Notification
 from smartdorf.vocabulary import load_vocabulary, quantity_text
 
 SUBJECT_LENGTH = 70  # what a phone shows of it, and what no mail server folds
-_ZONE = get_timezone("Europe/Berlin")
-_TIME = {"de": "EEE, dd.MM., HH:mm 'Uhr'", "en": "EEE d MMM, HH:mm"}
 
 
 def subject(message: Notification) -> str:
@@ -111,8 +109,3 @@ def value_text(entry: Input, language: str) -> str:
     if entry.name not in vocabulary:
         return str(format_decimal(entry.value, format="#,##0.###", locale=language))
     return quantity_text(vocabulary[entry.name], entry.value, language)
-
-
-def time_text(time: datetime, language: str) -> str:
-    """``Mo., 23.11., 14:05 Uhr``, in the time of the village's church clock."""
-    return str(format_datetime(time, _TIME[language], tzinfo=_ZONE, locale=language))

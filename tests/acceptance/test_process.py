@@ -45,6 +45,13 @@ async def test_a_second_instance_exits_and_names_the_holder(
         assert not service.logged("database lost; nothing is acknowledged until it is back")
         assert not service.logged("not connected")
 
+        # with the very same settings their ports collide first; the cause is named all the same
+        port = service.url.rpartition(":")[2]
+        second.config.write_text(second.config.read_text().replace("port = 0\n", f"port = {port}\n"))
+        again = await second.command("run")
+        assert again.returncode == 1
+        assert f"pid {service.pid}" in again.stderr
+
         # and as soon as it is gone, another one may take its place
         service.kill()
         await service.start()

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartdorf.db.alerts import Input
-from smartdorf.notify.message import SUBJECT_LENGTH, body, footer, in_language, subject, time_text, value_text
+from smartdorf.local_time import time_text
+from smartdorf.notify.message import SUBJECT_LENGTH, body, footer, in_language, subject, value_text
 from smartdorf.notify.receiver import Notification
 
 

@@ -1,0 +1,28 @@
+"""Moments as people read them: in the time of the village's church clock. Inside, and for programs, times are UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, get_timezone
+
+ZONE = "Europe/Berlin"
+_MOMENT = {"de": "dd.MM.yyyy HH:mm", "en": "yyyy-MM-dd HH:mm"}
+_SPOKEN = {"de": "EEE, dd.MM., HH:mm 'Uhr'", "en": "EEE d MMM, HH:mm"}
+
+
+def moment_text(time: datetime, language: str, *, seconds: bool = False) -> str:
+    """``25.10.2026 02:30``, for tables."""
+    pattern = _MOMENT[language] + (":ss" if seconds else "")
+    return str(format_datetime(time, pattern, tzinfo=get_timezone(ZONE), locale=language))
+
+
+def time_text(time: datetime, language: str) -> str:
+    """``So., 25.10., 02:30 Uhr``, for messages."""
+    return str(format_datetime(time, _SPOKEN[language], tzinfo=get_timezone(ZONE), locale=language))
+
+
+def from_local(time: datetime) -> datetime:
+    """What somebody has typed without a zone, in UTC; of October's doubled hour the first one."""
+    return (time if time.tzinfo is not None else time.replace(tzinfo=ZoneInfo(ZONE))).astimezone(UTC)
