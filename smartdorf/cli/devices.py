@@ -25,7 +25,7 @@ from smartdorf.cli.context import (
 from smartdorf.config.settings import Settings
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
-from smartdorf.decoding.manifest import Parameter
+from smartdorf.decoding.manifest import DeviceModel, Parameter
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import current_language
@@ -75,7 +75,7 @@ def add(
     catalogue = load_content(settings).catalogue
     parameters, tags = numbers(parameter, "--parameter"), key_values(tag, "--tag")
 
-    async def work() -> tuple[bool, str]:
+    async def work() -> tuple[bool, DeviceModel, Mapping[str, float]]:
         async with connected(settings.database.full_dsn) as connection:
             known = await db.fetch_devices(connection, dev_eui=eui)
             chosen = _chosen_model(catalogue, model, eui, known[0] if known else None)
@@ -87,19 +87,21 @@ def add(
                 if place is not None:
                     start = from_local(since) if since is not None else await _first_uplink(connection, eui)
                     await db.install(connection, dev_eui=eui, place=place, channel=channel, since=start)
-            return new, chosen
+            directory = await db.load_directory(connection)
+        device = directory.by_dev_eui[eui]
+        return new, catalogue.models[chosen], directory.parameters_at(device, datetime.now(UTC))
 
-    new, chosen = run_async(work())
+    new, added, given = run_async(work())
     text = _("added {dev_eui} as {model}") if new else _("changed {dev_eui} ({model})")
-    console.print(text.format(dev_eui=eui, model=chosen))
+    console.print(text.format(dev_eui=eui, model=added.name))
     missing = [
         parameter.name
-        for parameter in catalogue.models[chosen].parameters.values()
-        if parameter.required and parameter.name not in parameters
+        for parameter in added.parameters.values()
+        if parameter.required and parameter.name not in given
     ]
-    if missing and place is None:
+    if missing:
         advice = _("{model} needs {names}: give them to its place or with --parameter")
-        stderr.print(advice.format(model=chosen, names=", ".join(missing)))
+        stderr.print(advice.format(model=added.name, names=", ".join(missing)), soft_wrap=True)
 
 
 def check_parameters(given: Mapping[str, float], known: Mapping[str, Parameter]) -> None:

@@ -60,6 +60,15 @@ def test_a_sensor_is_onboarded_with_two_commands(smartdorf: Shell):
     assert EUI in smartdorf("devices", "show", EUI)
 
 
+def test_what_a_model_needs_is_asked_for_until_it_is_known(smartdorf: Shell):
+    needs = "milesight/em400-mud needs mounting_height_m: give them to its place or with --parameter"
+    assert needs in smartdorf("devices", "add", EUI, "--model", "milesight/em400-mud")
+    smartdorf("places", "add", "glas", "--type", "container")
+    assert needs in smartdorf("devices", "add", EUI, "--place", "glas")  # the place does not know it either
+    smartdorf("places", "add", "glas", "--type", "container", "--parameter", "mounting_height_m=1.8")
+    assert "needs" not in smartdorf("devices", "add", EUI)
+
+
 def test_mistakes_in_the_words_are_answered_with_advice(smartdorf: Shell):
     smartdorf("places", "add", "glas", "--type", "container")
     add = ("devices", "add")
