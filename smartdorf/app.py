@@ -24,6 +24,7 @@ from smartdorf.config.settings import (
 from smartdorf.content import shipped
 from smartdorf.db.migrate import require_current
 from smartdorf.db.pool import already_running, connected, hush_lost_connections, open_pool, writer_holder
+from smartdorf.db.retention import Retention
 from smartdorf.decoding.registry import load_catalogue
 from smartdorf.errors import DatabaseUnavailableError, SmartdorfError, UsageError
 from smartdorf.ingest.memory import Content
@@ -35,12 +36,13 @@ from smartdorf.ingest.requests import work_off_requests
 from smartdorf.ingest.source import Source
 from smartdorf.ingest.writer import Writer
 from smartdorf.metrics import Metrics
+from smartdorf.nightly import clear_out
 from smartdorf.notify.log import LogReceiver
 from smartdorf.notify.mail import MailReceiver
 from smartdorf.notify.pipeline import Notifier
 from smartdorf.notify.receiver import Receiver
 from smartdorf.notify.webhook import WebhookReceiver
-from smartdorf.vocabulary import load_vocabulary
+from smartdorf.vocabulary import Vocabulary, load_vocabulary
 from smartdorf.web.server import Readiness, open_web
 
 log = structlog.get_logger(__name__)
@@ -69,6 +71,12 @@ def load_content(settings: Settings) -> Content:
     categories = {model.category for model in catalogue.models.values()}
     rules = load_rules([shipped("rules"), *settings.content.rules], vocabulary, categories=categories)
     return Content(vocabulary, catalogue, rules)
+
+
+def retention_of(settings: Settings, vocabulary: Vocabulary) -> Retention:
+    """How long what is kept: the settings say it by class, the vocabulary the class of each quantity."""
+    quantities = vocabulary.quantities.values()
+    return Retention(settings.retention.by_class, {q.name: q.retention for q in quantities})
 
 
 def make_receiver(name: str, settings: ReceiverSettings) -> Receiver:
@@ -174,6 +182,7 @@ class Service:
                 self._content,
                 clock=self._clock,
                 metrics=self.metrics,
+                late=self._settings.retention.late,
                 wake_notifier=notifier.wake,
             )
             log.info("service starts", web=server.url, sources=[source.name for source in self.sources])
@@ -206,6 +215,7 @@ class Service:
             workers = [
                 start(self._tick(pipeline), name="tick"),
                 start(self._work_off(pipeline), name="requests"),
+                start(self._clear_out(), name="nightly"),
             ]
             await self._stop.wait()
             log.info("service stops")
@@ -283,6 +293,12 @@ class Service:
                 await pipeline.rebind()
             await work_off_requests(pipeline, self._clock)
 
+    async def _clear_out(self) -> None:
+        await self._opened.wait()
+        database = self._settings.database
+        retention = retention_of(self._settings, self._content.vocabulary)
+        await clear_out(database.full_dsn, database.profile, retention, self._clock)
+
     def _on_notify(self, payload: str) -> None:
         """The directory was changed, work was asked for, or the connection came or went."""
         # while we were cut off nobody told us of changes
@@ -303,7 +319,14 @@ async def replay_once(settings: Settings, content: Content) -> None:
     """Do what people asked of the writer, where no service runs that could."""
     metrics, clock = Metrics(importlib.metadata.version("smartdorf")), Clock()
     writer = Writer(settings.database.full_dsn, content, metrics, lambda _payload: None)
-    pipeline = Pipeline(writer, content, clock=clock, metrics=metrics, wake_notifier=lambda: None)
+    pipeline = Pipeline(
+        writer,
+        content,
+        clock=clock,
+        metrics=metrics,
+        late=settings.retention.late,
+        wake_notifier=lambda: None,
+    )
     try:
         await writer.open()
         await work_off_requests(pipeline, clock)

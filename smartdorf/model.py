@@ -89,6 +89,7 @@ class Quality(enum.IntFlag):
     OUT_OF_RANGE = 1  # outside the vocabulary's plausible range
     TIME_REPLACED = 2  # the event time was implausible; the network server's time stands instead
     HISTORY = 4  # from a datalog: measured before the frame was sent
+    TOO_LATE = 8  # so old on arrival that its hour may no longer be aggregated again: stored only
 
 
 class Sample(Struct, frozen=True, gc=False):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
 
 import asyncpg
@@ -164,6 +164,7 @@ def _with_rows(item: Item, memory: Memory, *, pack: bool) -> Item:
         memory.directory,
         memory.gateways,
         memory.metrics,
+        oldest=item.message.received_at - timedelta(days=53),  # as with the settings' defaults
         pack=pack,
     )
     return Item(item.message, item.event, None, item.device, item.decoded, made)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,6 +35,7 @@ class DatabaseSettings(_Section):
     dsn: str = Field(pattern=r"^postgres(ql)?://")
     password_file: Path | None = None
     profile: Literal["timescale", "plain"] = "timescale"
+    compress_after_days: int = Field(default=14, ge=2)
 
     @property
     def full_dsn(self) -> str:
@@ -81,6 +83,33 @@ class WebSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8086, ge=0, le=65535)
     base_url: str | None = None  # what links in messages begin with
+
+
+class RetentionSettings(_Section):
+    """How many days raw values are kept, by the class that the vocabulary gives each quantity; aggregates stay."""
+
+    short_days: int = Field(default=60, ge=14)
+    standard_days: int = Field(default=400, ge=14)
+    long_days: int = Field(default=3660, ge=14)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> RetentionSettings:
+        if not self.short_days <= self.standard_days <= self.long_days:
+            raise ValueError(_("expected short_days <= standard_days <= long_days"))
+        return self
+
+    @property
+    def by_class(self) -> dict[str, timedelta]:
+        days = {"short": self.short_days, "standard": self.standard_days, "long": self.long_days}
+        return {name: timedelta(days=count) for name, count in days.items()}
+
+    @property
+    def late(self) -> timedelta:
+        """How old a value may be when it arrives and still take part in the aggregates.
+
+        What is aggregated again must have all its raw values, so it stays a week behind what is deleted.
+        """
+        return timedelta(days=self.short_days - 7)
 
 
 class ContentSettings(_Section):
@@ -137,6 +166,7 @@ class Settings(BaseSettings):
     mqtt: tuple[MqttSettings, ...]
     receivers: dict[str, ReceiverSettings] = Field(default_factory=dict)
     web: WebSettings = WebSettings()
+    retention: RetentionSettings = RetentionSettings()
     content: ContentSettings = ContentSettings()
     log: LogSettings = LogSettings()
 
@@ -264,6 +294,7 @@ def _fields(path: list[str | int]) -> list[str]:
         "database": DatabaseSettings,
         "mqtt": MqttSettings,
         "web": WebSettings,
+        "retention": RetentionSettings,
         "content": ContentSettings,
         "log": LogSettings,
     }

@@ -38,7 +38,7 @@ def migrate(dsn: str, profile: Profile) -> list[str]:
 
     Raises SchemaError or DatabaseUnavailableError.
     """
-    with _connected(dsn) as connection:
+    with connected_psycopg(dsn) as connection:
         if profile == "timescale":
             _require_timescaledb(connection)
         connection.execute("SELECT pg_advisory_lock(%s)", (LOCK,))
@@ -50,7 +50,7 @@ def migrate(dsn: str, profile: Profile) -> list[str]:
 
 def status(dsn: str, profile: Profile) -> list[MigrationStatus]:
     """Every migration of the profile and whether it has been applied as it stands here."""
-    with _connected(dsn) as connection:
+    with connected_psycopg(dsn) as connection:
         applied = _applied(connection)
     return [
         MigrationStatus(name, name in applied, applied.get(name, checksum) != checksum)
@@ -138,19 +138,27 @@ def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
 
 
 @contextmanager
-def _connected(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+def mapped_psycopg_errors() -> Iterator[None]:
+    """Turn the driver's exceptions into SchemaError or DatabaseUnavailableError."""
     try:
-        with psycopg.connect(
-            dsn, autocommit=True, connect_timeout=10, application_name="smartdorf"
-        ) as connection:
-            # NOTICE lines ("relation already exists, skipping") are no news to anybody
-            connection.execute("SET client_min_messages = warning")
-            yield connection
+        yield
     except psycopg.errors.InsufficientPrivilege as error:
         raise SchemaError(lacking_rights(error)) from error
     except psycopg.OperationalError as error:  # at the connect, or later: shut down, read-only, out of space
         message = _("The database cannot be reached: {error}")
         raise DatabaseUnavailableError(message.format(error=str(error).strip().split("\n")[0])) from error
+
+
+@contextmanager
+def connected_psycopg(dsn: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in autocommit mode for commands of the administration."""
+    with (
+        mapped_psycopg_errors(),
+        psycopg.connect(dsn, autocommit=True, connect_timeout=10, application_name="smartdorf") as connection,
+    ):
+        # NOTICE lines ("relation already exists, skipping") are no news to anybody
+        connection.execute("SET client_min_messages = warning")
+        yield connection
 
 
 def _yoyo_uri(dsn: str) -> str:

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 
 import asyncpg
@@ -51,7 +51,10 @@ class Prepared:
 
 
 class Pipeline:
-    """``wake_notifier`` is called after a commit that put something into the outbox."""
+    """``wake_notifier`` is called after a commit that put something into the outbox.
+
+    ``late``: how old a value may be when it arrives and still take part in the aggregates.
+    """
 
     def __init__(
         self,
@@ -60,12 +63,14 @@ class Pipeline:
         *,
         clock: Clock,
         metrics: Metrics,
+        late: timedelta,
         wake_notifier: Callable[[], None],
     ) -> None:
         self.writer = writer
         self._content = content
         self._clock = clock
         self._metrics = metrics
+        self._late = late
         self._wake_notifier = wake_notifier
 
     # -- the path -------------------------------------------------------------------------------------------
@@ -142,8 +147,9 @@ class Pipeline:
         made = None
         if all(reception.gateway_id in gateways for reception in uplink.receptions):
             received_at = item.message.received_at
+            oldest = received_at - self._late
             made = rows.make_rows(
-                uplink, device, decoded, received_at, directory, gateways, metrics, pack=pack
+                uplink, device, decoded, received_at, directory, gateways, metrics, oldest=oldest, pack=pack
             )
         return Item(item.message, uplink, None, device, decoded, made)
 
@@ -155,6 +161,10 @@ class Pipeline:
             for item in prepared.items
         ]
         return Prepared(prepared.source, items, memory.directory)
+
+    def oldest(self) -> datetime:
+        """Values from before are too late for the aggregates if they are stored now."""
+        return self._clock.now() - self._late
 
     def decode(self, uplink: Uplink, device: Device | None, directory: Directory) -> Decoded | None:
         """The uplink's values; None where nobody has said yet which model the device is."""

@@ -162,13 +162,13 @@ def _remember(memory: Memory, device: Device, samples: Sequence[Sample]) -> None
 def _decode_again(
     pipeline: Pipeline, memory: Memory, device: Device, stored: Sequence[StoredUplink]
 ) -> _Redecoded:
-    again = _Redecoded([], [], [])
+    again, oldest = _Redecoded([], [], []), pipeline.oldest()
     for row in stored:
         uplink = _uplink(row, device)
         decoded = pipeline.decode(uplink, device, memory.directory)
         # made as if it had just come in; only what decoding determines is kept
         made = rows.make_rows(
-            uplink, device, decoded, row.time, memory.directory, {}, memory.metrics, pack=False
+            uplink, device, decoded, row.time, memory.directory, {}, memory.metrics, oldest=oldest, pack=False
         )
         new = made.uplink
         again.uplinks.append(

@@ -59,6 +59,7 @@ class Item(Struct):
     rows: Rows | None = None  # of an uplink, once its device and its gateways have ids
 
 
+_TOO_LATE = int(Quality.TOO_LATE)
 RETRANSMISSION = "retransmission"  # a value of column uplink.status
 
 
@@ -101,10 +102,12 @@ def make_rows(
     gateways: Mapping[str, int],
     metrics: Mapping[str, int],
     *,
+    oldest: datetime,
     pack: bool,
 ) -> Rows:
     """Everything that the uplink alone determines; whether it is new is for the database to say.
 
+    ``oldest``: values from before are too late for the aggregates.
     ``pack``: make them ready for COPY, as one of many. Not where the database would refuse one of them: whoever writes
     them then finds out which.
     """
@@ -116,7 +119,7 @@ def make_rows(
     measurements: list[MeasurementRow] = []
     if decoded is not None and decoded.samples:
         quality = Quality.TIME_REPLACED if uplink.reported_time is not None else Quality.OK
-        measurements = measurement_rows(decoded.samples, device.id, directory, metrics, int(quality))
+        measurements = measurement_rows(decoded.samples, device.id, directory, metrics, oldest, int(quality))
     seen = observations(uplink, device.id, decoded)
     if pack:
         try:
@@ -223,17 +226,19 @@ def measurement_rows(
     device_id: int,
     directory: Directory,
     metrics: Mapping[str, int],
+    oldest: datetime,
     extra_quality: int,
 ) -> list[MeasurementRow]:
     """``extra_quality``: bits that all values of this uplink get."""
     found: list[MeasurementRow] = []
-    known_time, known_channel, place_id = None, None, None
+    known_time, known_channel, place_id, extra = None, None, None, extra_quality
     for sample in samples:
         time, channel = sample.time, sample.channel
         if time is not known_time or channel != known_channel:  # nearly always the same as the one before
             place = directory.place_at(device_id, channel, time)
             known_time, known_channel, place_id = time, channel, place.id if place is not None else None
-        quality = sample.quality | extra_quality
+            extra = extra_quality if time >= oldest else extra_quality | _TOO_LATE
+        quality = sample.quality | extra
         found.append(
             MeasurementRow(time, device_id, channel, metrics[sample.metric], sample.value, quality, place_id)
         )

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 
 EUI = "24e124136c012345"
@@ -20,6 +21,7 @@ class Shell:
 
     def __init__(self, folder: Path, dsn: str) -> None:
         self.folder = folder
+        self.dsn = dsn
         (folder / "smartdorf.toml").write_text(
             f'[database]\ndsn = "{dsn}"\nprofile = "plain"\n'
             '[[mqtt]]\nname = "a"\nhost = "127.0.0.1"\nport = 1\nclient_id = "c"\n'
@@ -98,6 +100,23 @@ def test_empty_lists_are_empty_and_no_error(smartdorf: Shell):
     assert smartdorf.json("quarantine", "list") == {"counts": {}, "messages": []}
     assert all(migration["applied"] for migration in smartdorf.json("db", "status"))
     assert smartdorf("db", "migrate") == ""
+
+
+def test_what_is_too_old_is_counted_before_it_is_deleted(smartdorf: Shell):
+    with psycopg.connect(smartdorf.dsn, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO quarantine (hash, topic, payload, reason, detail, source, received_at) "
+            "VALUES ('\\x01', 't', '\\x00', 'unreadable', '', 'village', now() - INTERVAL '61 days')"
+        )
+    counted = smartdorf.json("db", "retention", "--dry-run")
+    assert (counted["quarantine"], counted["measurement"]) == (1, 0)
+    assert smartdorf.json("db", "retention") == counted
+    assert smartdorf.json("db", "retention")["quarantine"] == 0
+
+
+def test_policies_are_timescaledbs(smartdorf: Shell):
+    assert 'The profile "plain" has no policies.' in smartdorf("db", "policies", "plan", code=2)
+    assert "aply" in smartdorf("db", "policies", "aply", code=2)
 
 
 def test_without_settings_it_says_where_it_looked(tmp_path: Path):

@@ -96,7 +96,12 @@ class Bench:
         self.clock = Clock(start=LATER)
         self.writer = Writer(dsn, content, self.metrics, on_notify)
         self.pipeline = Pipeline(
-            self.writer, content, clock=self.clock, metrics=self.metrics, wake_notifier=self._wake
+            self.writer,
+            content,
+            clock=self.clock,
+            metrics=self.metrics,
+            late=timedelta(days=53),
+            wake_notifier=self._wake,
         )
 
     def _wake(self) -> None:
@@ -177,6 +182,20 @@ async def test_an_uplink_becomes_rows_and_is_acknowledged(bench: Bench):
     assert await bench.rows(
         "SELECT g.gateway_id, r.rssi, r.snr FROM reception r JOIN gateway g ON g.id = r.gateway_id"
     ) == [(GATEWAY, -97, 7.5)]
+
+
+async def test_what_arrives_too_late_for_the_aggregates_is_stored_and_marked(bench: Bench):
+    await onboard(bench.dsn)
+    limit = LATER - timedelta(days=53)
+    async with connected(bench.dsn) as connection:
+        await connection.execute("UPDATE installation SET valid_from = $1", limit - timedelta(days=9))
+    in_time, too_late = limit + timedelta(minutes=1), limit - timedelta(minutes=1)
+    await bench.receive(uplink(0, at=too_late), uplink(1, at=in_time))
+    assert await bench.rows("SELECT DISTINCT time, quality FROM measurement ORDER BY time") == [
+        (too_late, 8),
+        (in_time, 0),
+    ]
+    assert await bench.rows("SELECT sum(samples) FROM measurement_hourly") == [(3,)]
 
 
 async def test_a_redelivery_is_acknowledged_and_changes_nothing(bench: Bench):

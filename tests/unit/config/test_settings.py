@@ -57,6 +57,19 @@ def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     assert settings.web.port == 9000
 
 
+def test_raw_values_are_kept_in_the_order_of_their_classes(tmp_path):
+    found = problems(tmp_path, GOOD + "[retention]\nshort_days = 500\n")
+    assert found == ["12:2: retention: expected short_days <= standard_days <= long_days"]
+    assert problems(tmp_path, GOOD + "[retention]\nshort_days = 3\n")[0].startswith(
+        "13:1: retention.short_days: "
+    )
+
+
+def test_late_is_a_week_less_than_what_is_kept_shortest(tmp_path):
+    settings = load_settings(written(tmp_path, GOOD + "[retention]\nshort_days = 90\n"))
+    assert settings.retention.late.days == 83
+
+
 def test_the_password_comes_from_its_file(tmp_path):
     (tmp_path / "password").write_text("p@ss/word\n")
     text = GOOD.replace('smartdorf"\n\n[[mqtt', 'smartdorf"\npassword_file = "password"\n\n[[mqtt')
