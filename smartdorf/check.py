@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Literal
 
 from smartdorf.alerting.engine import BoundRules, bind
@@ -15,7 +16,7 @@ from smartdorf.app import make_receiver, mqtt_connection
 from smartdorf.clock import Clock
 from smartdorf.config.settings import Settings
 from smartdorf.content import shipped
-from smartdorf.db import migrate
+from smartdorf.db import migrate, policies
 from smartdorf.db.directory import load_directory
 from smartdorf.db.pool import connected, writer_holder
 from smartdorf.directory import Directory
@@ -92,9 +93,23 @@ async def _database(settings: Settings) -> tuple[list[Finding], Directory | None
             'profile "plain" is for trying out: no compression, no aggregates; use TimescaleDB in production'
         )
         findings.append(Finding("warning", subject, message))
+    else:
+        findings += await asyncio.to_thread(_policies, settings)
     running = _("the service runs: {holder}").format(holder=holder) if holder else _("no service is running")
     findings.append(Finding("note", subject, running))
     return findings, directory
+
+
+def _policies(settings: Settings) -> list[Finding]:
+    database = settings.database
+    compress_after = timedelta(days=database.compress_after_days)
+    wanted = policies.wanted(compress_after=compress_after, late=settings.retention.late)
+    if not policies.plan(database.full_dsn, wanted):
+        return []
+    message = _(
+        "compression and aggregates are not set up as the settings say: run `smartdorf db policies apply`"
+    )
+    return [Finding("warning", _("database"), message)]
 
 
 def _directory(content: Content, directory: Directory) -> Iterator[Finding]:
