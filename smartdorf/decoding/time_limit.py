@@ -2,6 +2,9 @@
 
 Processor time, counted by the kernel (``ITIMER_VIRTUAL``): a machine that stands still is no codec's fault. Works in
 the main thread, where the service decodes; elsewhere, and where there is no such timer (Windows), nothing is limited.
+
+The timer ticks from the first call on, whether or not a codec runs: to set it anew for every frame would cost a
+tenth of decoding.
 """
 
 from __future__ import annotations
@@ -10,7 +13,10 @@ import signal
 import threading
 from types import FrameType
 
-SECONDS = 1.0  # a frame takes microseconds
+TICK = 0.5  # seconds
+
+_MAIN_THREAD = threading.main_thread().ident
+_limits: list[TimeLimit] = []  # those that a tick has to look at
 
 
 class TookTooLongError(BaseException):
@@ -18,31 +24,41 @@ class TookTooLongError(BaseException):
 
 
 class TimeLimit:
-    """``with`` it around one call of a codec; raises TookTooLongError out of it."""
+    """``with`` it around one call of a codec; raises TookTooLongError out of it.
 
-    def __init__(self) -> None:
+    A call that has seen more than ``ticks`` of them has taken at least so many times TICK.
+    """
+
+    def __init__(self, ticks: int) -> None:
+        self._allowed = ticks
+        self._seen = 0
         self._watching = False
-        self._ready: bool | None = None  # None: nobody has asked yet
 
     def __enter__(self) -> None:
-        if self._ready is None:
-            self._ready = self._prepare()
-        if self._ready:
+        if threading.get_ident() == _MAIN_THREAD:
+            if self not in _limits:
+                _watch(self)
+            self._seen = 0
             self._watching = True
-            # again and again: the first one may come where it cannot be raised (a __del__, a callback)
-            signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS, SECONDS)
 
     def __exit__(self, *_exception: object) -> None:
-        if self._ready:
-            self._watching = False
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        self._watching = False
 
-    def _prepare(self) -> bool:
-        if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-            return False
-        signal.signal(signal.SIGVTALRM, self._ring)
-        return True
+    def tick(self) -> None:
+        if self._watching:
+            self._seen += 1
+            # again and again: the first one may come where it cannot be raised (a __del__, a bare except)
+            if self._seen > self._allowed:
+                raise TookTooLongError(f"no result after {self._allowed * TICK:g} s of processor time")
 
-    def _ring(self, _number: int, _frame: FrameType | None) -> None:
-        if self._watching:  # not for one that came to its end a moment ago
-            raise TookTooLongError(f"no result after {SECONDS:g} s of processor time")
+
+def _watch(limit: TimeLimit) -> None:
+    _limits.append(limit)
+    if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGVTALRM) is not _tick:
+        signal.signal(signal.SIGVTALRM, _tick)
+        signal.setitimer(signal.ITIMER_VIRTUAL, TICK, TICK)
+
+
+def _tick(_number: int, _frame: FrameType | None) -> None:
+    for limit in _limits:
+        limit.tick()
