@@ -3,22 +3,22 @@
 After "Qalcosonic W1 LoRa Payload (Long) Extended", V01.8; the enhanced payload after the meters' published frames.
 
     f_port 100, extended payload, 17 bytes and 2 for each hour, usually 15; 2F is padding
-    TTTTTTTT SS VVVVVVVV  LLLLLLLL WWWWWWWW  DDDD DDDD ...
-T now          S status          V volume now
+    TTTTTTTT SS VVVVVVVV [CCCC] LLLLLLLL WWWWWWWW  DDDD DDDD ...
+T now          S status          V volume now          C water, int16, 0.01 °C: meters with temperature only
 L log time     W volume then     D what ran through in each hour from L on
 
     f_port 100, enhanced payload, 51 bytes
     01 TTTTTTTT SS WWWWWWWW  D... (23 x 14 bits)  X (6 bits)
-W volume of the first of 24 hours      D the 23 hours after it, lowest bit first
+W volume at 01:00 of the day before T, in the meter's own clock      D the 23 hours after it, lowest bit first
 X multiplier of D; other than 0 its meaning is not published, so D is not used then
 
     f_port 103, alarm: TTTTTTTT SS            f_port 101: what the extended payload consists of, see _configuration
 
 S status: 04 battery low, 08 permanent error, 10 temporary error, and in its upper three bits the cause of that.
-The time of the W in the enhanced payload is not in the frame: we take the hours as ending at the full hour before T.
 
 Corrupted frames come with sound radio checksums. We know them by times that contradict each other: a log cannot be
 newer than the reading, nor older than the meter's memory. The clock itself may be wrong, that is no reason to refuse.
+Nothing else tells whether there is a temperature: it is there if only then the times fit.
 """
 
 from typing import Any
@@ -26,7 +26,8 @@ from typing import Any
 from smartdorf.decoding import Context, Frame, FrameError
 
 _HOUR = 3600  # seconds
-_MEMORY = 366 * 24 * _HOUR
+_DAY = 24 * _HOUR
+_MEMORY = 366 * _DAY
 _PADDING = 0x2F
 _ENHANCED = 51  # bytes
 _ENHANCED_HOURS = 23
@@ -34,12 +35,14 @@ _ENHANCED_HOURS = 23
 # upper three bits of the status
 _CAUSES = {0b000: "pipe_empty", 0b001: "leakage", 0b011: "backflow", 0b100: "low_temperature", 0b101: "burst"}
 
+Log = list[dict[str, int]]
+
 
 def decode(frame: Frame, context: Context) -> dict[str, Any]:
     if frame.f_port == 100:
         if len(frame) == _ENHANCED and frame.data[0] == 1:
             return _enhanced(frame)
-        return _extended(frame)
+        return _extended(frame, context)
     if frame.f_port == 101:
         return _configuration(frame)
     if frame.f_port == 103:
@@ -48,55 +51,79 @@ def decode(frame: Frame, context: Context) -> dict[str, Any]:
     raise FrameError.unknown_f_port(frame)
 
 
-def _status(status: int) -> dict[str, bool]:
-    cause = _CAUSES.get(status >> 5) if status & 0x10 or status >> 5 else None
-    return {
+def _status(status: int) -> dict[str, Any]:
+    temporary = bool(status & 0x10 or status >> 5)
+    cause = _CAUSES.get(status >> 5) if temporary else None
+    found: dict[str, Any] = {
         "low_battery": bool(status & 0x04),
         "permanent_error": bool(status & 0x08),
-        **{name: name == cause for name in _CAUSES.values()},
+        "pipe_empty": cause == "pipe_empty",
+        "leakage": cause == "leakage",
+        "backflow": cause == "backflow",
+        "low_temperature": cause == "low_temperature",
+        "burst": cause == "burst",
     }
+    if temporary and cause is None:
+        found["status"] = status  # of a cause that is not published, tampering for one
+    return found
 
 
-def _extended(frame: Frame) -> dict[str, Any]:
+def _extended(frame: Frame, context: Context) -> dict[str, Any]:
     frame.require(17)
-    now, status, volume, time, logged = frame.unpack("<IBIII")
+    if len(frame) % 2 == 0 and frame.data[-1] != _PADDING:
+        raise FrameError("length", f"{len(frame) - 17} bytes of hourly volumes, expected two for each hour")
+    now, status, volume = frame.unpack("<IBI")
+    interval = int(60 * (context.parameter("log_interval_min") or 60))
+    log = _log(frame, 9, now, interval)
+    with_temperature = False
+    if not log or now - log[-1]["time"] > _DAY:
+        # bytes that are read at the wrong place may make a time that fits by chance, but seldom one that fits as well
+        other = _log(frame, 11, now, interval)
+        with_temperature = bool(other) and (not log or other[-1]["time"] > log[-1]["time"])
+        if with_temperature:
+            log = other
+    if not log:
+        raise FrameError("implausible", f"read at {now}, which no log in it fits: a corrupted frame")
+    found = {"lastLogTime": now, "lastVolume": volume, **_status(status), "volumes": log}
+    if with_temperature:
+        found["temperature"] = frame.i16le(9) / 100
+    return found
+
+
+def _log(frame: Frame, at: int, now: int, interval: int) -> Log:
+    """The log that begins at byte ``at``; none if its times cannot be."""
+    if len(frame) < at + 8:
+        return []
+    time, volume = frame.unpack("<II", at)
     if not 0 <= now - time <= _MEMORY:
-        raise FrameError("implausible", f"read at {now}, but the log begins at {time}: a corrupted frame")
-    volumes = [{"time": time, "volume": logged}]
-    hours = frame.data[17:]
-    if len(hours) % 2:
-        if hours[-1] != _PADDING:
-            raise FrameError("length", f"{len(hours)} bytes of hourly volumes, expected two for each hour")
-        hours = hours[:-1]
-    for at in range(0, len(hours), 2):
-        delta = int.from_bytes(hours[at : at + 2], "little")
+        return []
+    log = [{"time": time, "volume": volume}]
+    data = frame.data
+    for place in range(at + 8, len(data) - 1, 2):
+        delta = data[place] | data[place + 1] << 8
         if delta == _PADDING << 8 | _PADDING:
             break
-        time += _HOUR
-        logged += delta
-        volumes.append({"time": time, "volume": logged})
-    if time > now:
-        raise FrameError("implausible", f"read at {now}, but the log ends at {time}: a corrupted frame")
-    return {"lastLogTime": now, "lastVolume": volume, **_status(status), "volumes": volumes}
+        time += interval
+        volume += delta
+        log.append({"time": time, "volume": volume})
+    return log if time <= now else []
 
 
 def _enhanced(frame: Frame) -> dict[str, Any]:
-    now, status, logged = frame.unpack("<IBI", 1)
+    now, status, volume = frame.unpack("<IBI", 1)
     packed = int.from_bytes(frame.part(10, 41), "little")
-    deltas = [packed >> 14 * hour & 0x3FFF for hour in range(_ENHANCED_HOURS)]
     multiplier = packed >> 14 * _ENHANCED_HOURS
-    time = now - now % _HOUR - _ENHANCED_HOURS * _HOUR
+    time = now - now % _DAY - _ENHANCED_HOURS * _HOUR
     found: dict[str, Any] = {"timestamp_unix": now, **_status(status)}
-    volumes = [{"time": time, "volume": logged}]
+    log = [{"time": time, "volume": volume}]
     if multiplier:
         found["history_multiplier"] = multiplier
     else:
-        for delta in deltas[:-1]:
+        for hour in range(_ENHANCED_HOURS):
             time += _HOUR
-            logged += delta
-            volumes.append({"time": time, "volume": logged})
-        found["current_volume_m3"] = (logged + deltas[-1]) / 1000
-    return {**found, "volumes": volumes}
+            volume += packed >> 14 * hour & 0x3FFF
+            log.append({"time": time, "volume": volume})
+    return {**found, "volumes": log}
 
 
 # -- f_port 101 -----------------------------------------------------------------------------------------

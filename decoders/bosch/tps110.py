@@ -4,7 +4,7 @@ After "Parking Lot Sensor, Communication Interface - Technical Description", rev
 
     f_port 1, the bay's state has changed        f_port 2, heartbeat, once a day
     _______S                                     _______S TTTTTTTT
-    1 byte                                       2 bytes
+    1 byte                                       2 bytes; before firmware 0.29 without T
 
     f_port 3, startup, 17 bytes
     CCCC____ CCCC____ CCCC____ FFGGHH RR _______S
@@ -13,8 +13,7 @@ After "Parking Lot Sensor, Communication Interface - Technical Description", rev
 S state: 1 occupied, 0 free                      T temperature in the housing, int8, °C
 C debug code, the lower 12 bits of its word; 0 is none
 F.G.H firmware version                           R reset cause
-f_ports 4 to 6 carry device information, usage and debugging; their layout is not published, so they are kept
-as bytes. Before 0.29 the heartbeat had no temperature; such a frame is refused rather than half read.
+f_ports 4 to 6 carry device information, usage and debugging, which is for the vendor: kept as bytes.
 """
 
 from typing import Any
@@ -30,8 +29,11 @@ def decode(frame: Frame, context: Context) -> dict[str, Any]:
         frame.expect(1)
         return {"occupied": bool(frame.data[0] & 1)}
     if frame.f_port == 2:
-        frame.expect(2)
-        return {"occupied": bool(frame.data[0] & 1), "temperature": frame.i8(1)}
+        frame.expect(1, 2)
+        found: dict[str, Any] = {"occupied": bool(frame.data[0] & 1)}
+        if len(frame) == 2:
+            found["temperature"] = frame.i8(1)
+        return found
     if frame.f_port == 3:
         return _startup(frame)
     if frame.f_port in _INTERNAL:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from smartdorf.decoding.frame import Frame
+from smartdorf.decoding.time_limit import TimeLimit, TookTooLongError
 from smartdorf.errors import SmartdorfError
 from smartdorf.i18n import gettext as _
 
@@ -50,6 +52,8 @@ class Context:
 
 
 Decode = Callable[[Frame, Context], Mapping[str, Any]]
+
+_LOADING = TimeLimit(10)  # 5 s: it may import half of the standard library
 
 
 class CodecLoadError(SmartdorfError):
@@ -85,15 +89,30 @@ def load_codec(path: Path) -> Codec:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses of the codec look themselves up there
     try:
-        spec.loader.exec_module(module)
+        with _LOADING:
+            spec.loader.exec_module(module)
     except SyntaxError as error:
-        message = _("{path}:{line}: {problem}")
-        raise CodecLoadError(message.format(path=path, line=error.lineno or 0, problem=error.msg)) from error
-    except Exception as error:
+        place = f"{error.filename or path}:{error.lineno or 1}:{error.offset or 1}"
+        raise CodecLoadError(f"{place}: {error.msg}") from error
+    except (Exception, SystemExit, TookTooLongError) as error:
         place = Codec(lambda frame, context: {}, path).place_of(error)
         problem = f"{type(error).__name__}: {error}"
         raise CodecLoadError(f"{place}: {problem}") from error
     decode = getattr(module, "decode", None)
     if not callable(decode):
         raise CodecLoadError(_("{path} has no function decode(frame, context)").format(path=path))
+    if not _takes_two(decode):
+        line = getattr(getattr(decode, "__code__", None), "co_firstlineno", 1)
+        message = _("{path}:{line}: expected decode(frame, context), with these two arguments")
+        raise CodecLoadError(message.format(path=path, line=line))
     return Codec(decode, path)
+
+
+def _takes_two(decode: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(decode).bind(None, None)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in one may not tell
+        return True
+    return True

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -20,13 +21,18 @@ from smartdorf.decoding.mapping import map_object
 from smartdorf.decoding.time_limit import TimeLimit, TookTooLongError
 from smartdorf.errors import NotFoundError, Problem, did_you_mean
 from smartdorf.i18n import gettext as _
-from smartdorf.model import Decoded, DeviceInfo, Fault, Uplink
+from smartdorf.model import Decoded, DeviceInfo, Fault, Sample, Uplink
 from smartdorf.vocabulary import Vocabulary
 
 VECTORS_SUFFIX = ".vectors.yaml"
 
 _NOTHING = Decoded()
-_TIME_LIMIT = TimeLimit()
+_TIME_LIMIT = TimeLimit(2)  # 1 s
+
+# No LoRaWAN frame holds more: it has at most 242 bytes. More comes from a mistake, and would stop the database.
+_MOST_SAMPLES = 2000
+_LONGEST_DETAIL = 500
+_LARGEST_OBJECT = 64 * 1024  # bytes, as JSON
 
 
 @dataclass(frozen=True)
@@ -137,17 +143,30 @@ def decode_uplink(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, f
         with _TIME_LIMIT:
             found = codec.decode(Frame(uplink.data, uplink.f_port), context)
             samples, left_over, missing = map_object(model.plan, found, uplink.time, parameters)
-        if left_over is not None:
-            msgspec.json.encode(left_over)  # that it can be stored
+        if left_over is not None or len(samples) > _MOST_SAMPLES:
+            _check_storable(samples, left_over)
     except FrameError as refused:
-        return Decoded(fault=Fault(refused.reason, refused.detail))
-    except (Exception, TookTooLongError) as error:
+        return Decoded(fault=Fault(refused.reason, str(refused.detail)))
+    except (Exception, SystemExit, TookTooLongError) as error:
         # whatever a plug-in does: this uplink has a fault, and the others go on
-        detail = f"{type(error).__name__}: {error} ({codec.place_of(error)})"
+        detail = f"{f'{type(error).__name__}: {error}'[:_LONGEST_DETAIL]} ({codec.place_of(error)})"
         return Decoded(fault=Fault(CODEC_ERROR, detail))
     if context.missing:
         missing = (*context.missing, *missing)
     return Decoded(samples, left_over, None, missing)
+
+
+def _check_storable(samples: Sequence[Sample], left_over: Mapping[str, Any] | None) -> None:
+    """Raises ValueError, or what the encoder raises."""
+    if len(samples) > _MOST_SAMPLES:
+        raise ValueError(f"{len(samples)} values from one frame, at most {_MOST_SAMPLES} can be")
+    encoded = msgspec.json.encode(left_over)
+    if len(encoded) > _LARGEST_OBJECT:
+        raise ValueError(
+            f"an object of {len(encoded)} bytes from one frame, at most {_LARGEST_OBJECT} can be"
+        )
+    if b"\\u0000" in encoded:
+        raise ValueError("a text with the character U+0000, which cannot be stored: strip it")
 
 
 def _decode_object(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, float]) -> Decoded:

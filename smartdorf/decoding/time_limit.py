@@ -2,6 +2,9 @@
 
 Processor time, counted by the kernel (``ITIMER_VIRTUAL``): a machine that stands still is no codec's fault. Works in
 the main thread, where the service decodes; elsewhere, and where there is no such timer (Windows), nothing is limited.
+
+The timer ticks from the first call on, whether or not a codec runs: to set it anew for every frame would cost a
+tenth of decoding.
 """
 
 from __future__ import annotations
@@ -11,7 +14,10 @@ import signal
 import threading
 from types import FrameType
 
-INTERVAL = 0.5  # seconds between two looks; a frame takes microseconds
+TICK = 0.5  # seconds
+
+_MAIN_THREAD = threading.main_thread().ident
+_limits: list[TimeLimit] = []  # those that a tick has to look at
 
 
 class TookTooLongError(BaseException):
@@ -19,40 +25,43 @@ class TookTooLongError(BaseException):
 
 
 class TimeLimit:
-    """``with`` it around one call of a codec; raises TookTooLongError out of one that two looks have found.
+    """``with`` it around one call of a codec; raises TookTooLongError out of it.
 
-    The timer runs on once it was started: setting it for each call would take longer than most codecs do.
+    A call that has seen more than ``ticks`` of them has taken at least so many times TICK.
     """
 
-    def __init__(self) -> None:
-        self._call = 0
+    def __init__(self, ticks: int) -> None:
+        self._allowed = ticks
+        self._seen = 0
         self._watching = False
-        self._seen = 0  # the call that the last look has found
-        self._ready: bool | None = None  # None: nobody has asked yet
 
     def __enter__(self) -> None:
-        if self._ready is None:
-            self._ready = self._start()
-        self._call += 1
-        self._watching = True
+        if threading.get_ident() == _MAIN_THREAD:
+            if self not in _limits:
+                _watch(self)
+            self._seen = 0
+            self._watching = True
 
     def __exit__(self, *_exception: object) -> None:
         self._watching = False
 
-    def _start(self) -> bool:
-        if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
-            return False
-        signal.signal(signal.SIGVTALRM, self._look)
-        signal.setitimer(signal.ITIMER_VIRTUAL, INTERVAL, INTERVAL)
+    def tick(self) -> None:
+        if self._watching:
+            self._seen += 1
+            # again and again: the first one may come where it cannot be raised (a __del__, a bare except)
+            if self._seen > self._allowed:
+                raise TookTooLongError(f"no result after {self._allowed * TICK:g} s of processor time")
+
+
+def _watch(limit: TimeLimit) -> None:
+    _limits.append(limit)
+    if hasattr(signal, "setitimer") and signal.getsignal(signal.SIGVTALRM) is not _tick:
+        signal.signal(signal.SIGVTALRM, _tick)
+        signal.setitimer(signal.ITIMER_VIRTUAL, TICK, TICK)
         # Python takes its handlers away when it ends, and a signal without one would kill the process
         atexit.register(signal.setitimer, signal.ITIMER_VIRTUAL, 0)
-        return True
 
-    def _look(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._watching:
-            return
-        if (
-            self._seen == self._call
-        ):  # again and again: it may be raised where it is lost (a __del__, a callback)
-            raise TookTooLongError(f"no result after {INTERVAL:g} s of processor time")
-        self._seen = self._call
+
+def _tick(_number: int, _frame: FrameType | None) -> None:
+    for limit in _limits:
+        limit.tick()

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from smartdorf.decoding.frame import REASONS
+from msgspec.structs import replace
+
+from smartdorf.decoding.frame import CODEC_ERROR, REASONS
 from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.mapping import parse_time
 from smartdorf.decoding.registry import VECTORS_SUFFIX, Catalogue, decode_uplink, vector_files
@@ -25,6 +27,7 @@ from smartdorf.vocabulary import Vocabulary
 from smartdorf.yaml_source import Node, read_yaml
 
 RECEIVED_AT = datetime(2024, 1, 1, 12, tzinfo=UTC)  # where a vector does not say
+_OTHER_F_PORTS = (1, 223)
 TOLERANCE = 1e-6  # relative; a person writes fewer digits than a float has
 
 Key = tuple[str, int, datetime]  # metric, channel, time
@@ -156,9 +159,23 @@ def _own_case(node: Node, model: str, vocabulary: Vocabulary) -> Case:
     )
 
     def differences(model: DeviceModel) -> list[str]:
-        return _compare(decode_uplink(model, uplink, parameters), expected)
+        found = _compare(decode_uplink(model, uplink, parameters), expected)
+        return found or _mistakes(model, uplink, parameters)
 
     return Case(model, node["name"].text(), node.source.name, node.line, differences)
+
+
+def _mistakes(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, float]) -> list[str]:
+    """The same frame cut short anywhere, or on another port: whatever becomes of it, the codec must not fail."""
+    cut = [replace(uplink, data=uplink.data[:length]) for length in range(1, len(uplink.data))]
+    elsewhere = [replace(uplink, f_port=f_port) for f_port in _OTHER_F_PORTS]
+    for spoiled in (*cut, *elsewhere):
+        fault = decode_uplink(model, spoiled, parameters).fault
+        if fault is not None and fault.reason == CODEC_ERROR:
+            message = _("the codec fails for {data} on f_port {f_port}: {detail}")
+            data = spoiled.data.hex()
+            return [message.format(data=data, f_port=spoiled.f_port, detail=fault.detail)]
+    return []
 
 
 def _time(node: Node, default: datetime) -> datetime:

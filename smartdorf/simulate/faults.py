@@ -80,7 +80,7 @@ def broken_frame(model: str, rng: random.Random) -> Payload:
 
 # Milesight's decoders take any port, so theirs are cut only
 _BROKEN: dict[str, tuple[Payload, ...]] = {
-    TPS110: (Payload(2, b"\x01"), Payload(3, b"\x00\x00\x00\x00\x99"), Payload(77, b"\x01\x12")),
+    TPS110: (Payload(2, b"\x01\x12\x00"), Payload(3, b"\x00\x00\x00\x00\x99"), Payload(77, b"\x01\x12")),
     EM400_MUD: (Payload(85, b"\x03\x67\x01"), Payload(85, b"\x04\x82"), Payload(85, b"\x01\x75")),
     EM300_ZLD: (Payload(85, b"\x03\x67\x01"), Payload(85, b"\x04\x68"), Payload(85, b"\x05\x00")),
     QALCOSONIC_W1: (Payload(100, bytes(13)), Payload(103, b"\xdd\x48\xae"), Payload(77, bytes(47))),

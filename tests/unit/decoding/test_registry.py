@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.registry import decode_uplink, load_catalogue
+from smartdorf.decoding.time_limit import TimeLimit
 from smartdorf.decoding.vectors import make_uplink
 from smartdorf.errors import NotFoundError
 from smartdorf.vocabulary import load_vocabulary
@@ -91,7 +93,10 @@ def test_two_folders_may_hold_a_codec_of_the_same_name(tmp_path: Path):
 @pytest.mark.parametrize(
     ("codec", "message"),
     [
-        ("def decode(frame context):\n", "one.py:1: "),
+        ("def decode(frame context):\n", "one.py:1:"),
+        ("def decode(frame, context):\n    return {'a': 1\n", "one.py:2:12: '{' was never closed"),
+        ("raise SystemExit(3)\n", "one.py:1: SystemExit: 3"),
+        ("def decode(data):\n    return {}\n", "one.py:1: expected decode(frame, context)"),
         ("import struct\n\nraise ValueError('no')\n", "one.py:3: ValueError: no"),
         ("from smartdorf.decoding import Fram\n", "one.py:1: ImportError: cannot import name 'Fram'"),
         ("DECODE = 1\n", "one.py has no function decode(frame, context)"),
@@ -105,6 +110,12 @@ def test_a_codec_that_cannot_be_loaded_says_where(codec: str, message: str, load
     (problem,) = catalogue.problems
     assert (problem.line, problem.column) == (8, 8)
     assert message in problem.message
+
+
+def test_a_codec_that_loops_while_it_is_loaded_is_stopped(load: Loader, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("smartdorf.decoding.codec._LOADING", TimeLimit(1))
+    (problem,) = load("codec: one.py\n" + BATTERY, "\nwhile True:\n    pass\n").problems
+    assert "TookTooLongError: no result after 0.5 s of processor time" in problem.message
 
 
 def test_an_unknown_model_gets_a_suggestion(load: Loader):
@@ -149,6 +160,18 @@ def test_a_refused_frame_has_its_reason(model: Model):
         "return decode(frame, context)",
         "import smartdorf.nonsense",
         "assert False",
+        "raise SystemExit(3)",
+        "raise FrameError(f'byte {frame.data[0]}')",  # would be counted as a reason of its own
+        "raise FrameError(7)",
+        "yield {'bat': 3}",
+        "return {'bat': 3, 'x': object()}",
+        "return {'bat': 3, (1, 2): 3}",
+        "return {'bat': 3, 'x': 'half a pair \\ud800'}",
+        "return {'bat': 3, 'serial number': 'ab\\0\\0'}",
+        "return {'bat': 3, 'x': 'a' * 65536}",
+        "return {'bat': 3, 'x': eval('[' * 50 + ']' * 50) * 10000}",
+        "found = {'bat': 3}; found['x'] = found; return found",
+        "raise ValueError('a' * 10**6)",
     ],
 )
 def test_whatever_a_codec_does_is_a_fault_with_its_line(what: str, model: Model):
@@ -157,6 +180,70 @@ def test_whatever_a_codec_does_is_a_fault_with_its_line(what: str, model: Model)
     assert decoded.fault is not None
     assert decoded.fault.reason == "codec_error"
     assert "one.py" in decoded.fault.detail
+    assert len(decoded.fault.detail) < 1000
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "while True: pass",
+        "while True:\n        try:\n            frame.u16(7)\n        except Exception:\n            pass",
+        "while True:\n        try:\n            frame.u16(7)\n        except:\n            pass",
+        "return {'bat': max(number * number for number in range(10**12))}",
+    ],
+)
+def test_a_codec_that_never_ends_is_stopped_and_the_next_uplink_is_decoded(what: str, model: Model):
+    found = one(
+        model, f"if frame.data == b'x':\n        {what.replace('    ', '        ')}\n    return {{'bat': 3}}"
+    )
+    decoded = decode_uplink(found, make_uplink(1, b"x", NOW), {})
+    assert decoded.fault is not None
+    assert decoded.fault.detail.startswith("TookTooLongError: no result after 1 s of processor time (")
+    assert [s.value for s in decode_uplink(found, make_uplink(1, b"y", NOW), {}).samples] == [3.0]
+
+
+def test_only_the_main_thread_can_be_interrupted_so_only_it_is(model: Model):
+    """A tick raises in the main thread: it must not hit what runs there while another thread decodes."""
+    found = one(model, "return {'bat': sum(1 for _ in range(3 * 10**7)) / 10**7}")
+    with ThreadPoolExecutor(1) as pool:
+        decoded = pool.submit(decode_uplink, found, make_uplink(1, b"x", NOW), {})
+        while not decoded.done():
+            sum(range(1000))
+    assert [sample.value for sample in decoded.result().samples] == [3.0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[[3.0]]",
+        "{'a': 3.0}",
+        "b'3'",
+        "float('nan')",
+        "float('-inf')",
+        "10**400",
+        "'3,0'",
+        "None",
+        "(3,)",
+        "3+1j",
+    ],
+)
+def test_what_is_no_number_is_no_measurement(value: str, model: Model):
+    decoded = decode_uplink(one(model, f"return {{'bat': {value}}}"), make_uplink(1, b"x", NOW), {})
+    assert decoded.samples == ()
+
+
+def test_a_flood_of_values_is_a_fault(model: Model):
+    body = BATTERY + "records: [{each: log, time: t, measurements: [battery_v]}]\n"
+    codec = (
+        "def decode(frame, context):\n"
+        "    return {'log': [{'t': 1764000000 + n, 'bat': 3} for n in range(frame.f_port * 100)]}\n"
+    )
+    found = model("codec: one.py\n" + body, codec)
+    assert len(decode_uplink(found, make_uplink(20, b"x", NOW), {}).samples) == 2000
+    decoded = decode_uplink(found, make_uplink(21, b"x", NOW), {})
+    assert decoded.samples == ()
+    assert decoded.fault is not None
+    assert "2100 values from one frame" in decoded.fault.detail
 
 
 def test_a_fault_names_the_line_of_the_codec(model: Model):

@@ -13,7 +13,7 @@ from smartdorf.decoding.published import read_published
 from smartdorf.decoding.registry import load_catalogue
 from smartdorf.decoding.vectors import own_cases, read_own, run_cases
 from smartdorf.vocabulary import load_vocabulary
-from tests.unit.decoding.conftest import HEAD
+from tests.unit.decoding.conftest import HEAD, Loader
 
 VOCABULARY = load_vocabulary()
 CATALOGUE = load_catalogue([shipped("decoders")], VOCABULARY)
@@ -78,6 +78,35 @@ def test_each_kind_of_difference_is_found(vector: str, difference: str, tmp_path
 def test_a_measurement_at_another_time_is_another_measurement(tmp_path: Path):
     vector = '{name: x, f_port: 85, data: "01755c", measured_at: 2024-01-01T11:00:00Z, measurements: {battery_pct: 92}}'
     assert len(differences(tmp_path, vector)) == 2
+
+
+@pytest.mark.parametrize(
+    ("codec", "difference"),
+    [
+        # a frame of one byte, and any other port
+        (
+            "    return {'bat': frame.data[0] + frame.data[1]}",
+            "the codec fails for 01 on f_port 7: IndexError",
+        ),
+        ("    return {7: {'bat': 3}}[frame.f_port]", "the codec fails for 0102 on f_port 1: KeyError: 1"),
+    ],
+)
+def test_a_codec_that_fails_for_a_frame_cut_short_or_on_another_port_is_found(
+    codec: str, difference: str, load: Loader, tmp_path: Path
+):
+    catalogue = load(
+        "codec: one.py\nmeasurements: {battery_v: bat}\n", f"def decode(frame, context):\n{codec}\n"
+    )
+    file = tmp_path / "one.vectors.yaml"
+    file.write_text(
+        "decoder: acme/one\nvectors: [{name: x, f_port: 7, data: '0102', measurements: {battery_v: 3}}]\n",
+        encoding="utf-8",
+    )
+    cases, problems = read_own(file, VOCABULARY, catalogue.models)
+    assert problems == []
+    ((_case, (found,)),) = run_cases(cases, catalogue).failed
+    assert found.startswith(difference)
+    assert "one.py:2)" in found
 
 
 @pytest.mark.parametrize(
