@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import psycopg
 from yoyo import get_backend, read_migrations
+from yoyo.migrations import MigrationList
 
 from smartdorf.errors import DatabaseUnavailableError, SchemaError, lacking_rights
 from smartdorf.i18n import gettext as _
@@ -76,7 +77,10 @@ def _apply(connection: psycopg.Connection[Any], dsn: str, profile: Profile) -> l
     # yoyo reports each migration at INFO; our caller says it once, readably
     logging.getLogger("yoyo").setLevel(logging.WARNING)
     with get_backend(_yoyo_uri(dsn)) as backend:
-        pending = backend.to_apply(read_migrations(*(str(folder) for folder in _folders(profile))))
+        found = read_migrations(*(str(folder) for folder in _folders(profile)))
+        # by number, whichever of the folders they are in: yoyo would take one folder after the other
+        ordered = MigrationList(sorted(found, key=lambda migration: migration.id))
+        pending = backend.to_apply(ordered)
         names = [migration.id for migration in pending]
         for migration in pending:
             # before the migration: a crash in between leaves a checksum without an effect, never the reverse

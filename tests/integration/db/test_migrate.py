@@ -73,7 +73,12 @@ def test_two_that_start_at_once_migrate_once(postgres_server):
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(applied) == [[], [], [], ["0001_tables", "0002_nothing_to_do", "0003_aggregates"]]
+    assert sorted(applied) == [
+        [],
+        [],
+        [],
+        ["0001_tables", "0002_nothing_to_do", "0003_aggregates", "0004_consumption"],
+    ]
 
 
 def test_a_server_without_timescaledb_is_refused_with_advice(plain_db: str):
