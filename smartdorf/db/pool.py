@@ -17,6 +17,7 @@ from typing import Any
 
 import asyncpg
 
+from smartdorf.db.migrate import UNPACK_FREELY
 from smartdorf.errors import (
     AlreadyRunningError,
     DatabaseUnavailableError,
@@ -143,6 +144,7 @@ async def connect_writer(dsn: str) -> asyncpg.Connection:
             server_settings={"application_name": me, "timezone": "UTC", **_NOTICE_OUR_END},
         )
         try:
+            await connection.execute(UNPACK_FREELY)
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                 "WHERE application_name = $1 AND pid <> pg_backend_pid() AND datname = current_database()",

@@ -16,7 +16,7 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier
 from psycopg.types.json import Jsonb
 
-from smartdorf.db.migrate import Profile, mapped_psycopg_errors
+from smartdorf.db.migrate import UNPACK_FREELY, Profile, mapped_psycopg_errors
 
 Connection = psycopg.AsyncConnection[Any]
 OF_A_DEVICE = ("uplink", "reception", "device_event")
@@ -49,9 +49,13 @@ async def delete_expired(
     """
     with mapped_psycopg_errors():
         connection = await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, connect_timeout=10, application_name="smartdorf retention"
+            dsn,
+            autocommit=True,
+            connect_timeout=10,
+            application_name="smartdorf retention",
         )
         async with connection:
+            await connection.execute(UNPACK_FREELY)
             return await _delete_expired(connection, profile, retention, now, dry_run=dry_run)
 
 
