@@ -65,10 +65,12 @@ async def test_a_codec_that_misbehaves_gives_faults_and_the_next_message_is_stor
 async def test_what_the_database_refuses_of_the_past_becomes_a_fault_and_the_rest_is_decoded(
     plain_db: str, content: Content
 ):
-    def padded(frame: Any, _context: Any) -> dict[str, Any]:
-        return {"version": "1.0\0" if frame.data[1] == 0x76 else "1.0", "battery": 90}
+    def unlucky(frame: Any, _context: Any) -> dict[str, Any]:
+        return {"battery": 13 if frame.data[1] == 0x76 else 90}
 
-    async with opened(plain_db, with_codec(content, padded)) as bench:
+    async with connected(plain_db) as connection:
+        await connection.execute("ALTER TABLE measurement ADD CHECK (value <> 13)")
+    async with opened(plain_db, with_codec(content, unlucky)) as bench:
         poison = uplink(2, data=bytes((0x01, 0x76, 90)))
         await bench.receive(uplink(1), poison, uplink(3))
         await onboard(plain_db)
