@@ -137,7 +137,7 @@ class MqttSource:
     def state(self) -> SourceState:
         wire = self._wire
         return SourceState(
-            connected=self._connected_at is not None,
+            connected=self._subscribed,
             caught_up=self._caught_up(),
             detail=self._detail,
             messages=self._messages + (wire.received if wire else 0),
@@ -357,8 +357,9 @@ class MqttSource:
             return
         if self._certificate_warned_at is None or now - self._certificate_warned_at >= timedelta(days=1):
             self._certificate_warned_at = now
+            expired = "the client certificate has expired; have it renewed"
             log.warning(
-                "the client certificate expires soon; have it renewed",
+                "the client certificate expires soon; have it renewed" if expires_at > now else expired,
                 source=self.name, file=str(tls.certificate_file), expires_at=expires_at.isoformat(),
             )  # fmt: skip
 

@@ -57,7 +57,7 @@ class Budget:
 
     def free(self, messages: Sequence[Message]) -> None:
         self.messages += len(messages)
-        self.bytes += sum(len(message.payload) for message in messages)
+        self.bytes += sum(message.size for message in messages)
 
 
 @dataclass(slots=True)
@@ -264,7 +264,7 @@ class Wire(asyncio.Protocol):
         self.messages.append(message)
         self._packet_ids.append(-packet_id if message.qos == 2 else packet_id)
         self._budget.messages -= 1
-        self._budget.bytes -= len(message.payload)
+        self._budget.bytes -= message.size
         self.received += 1
 
     def _arrived(self) -> None:
