@@ -207,12 +207,13 @@ class MqttSource:
 
         Its queue is empty when nothing came for ``QUIET`` although we were reading, or, under steady traffic,
         when the broker did not refill what we had acknowledged (``Wire.acknowledge``). That stays true until
-        back-pressure stops us from reading or the connection dies.
+        back-pressure stops us from reading or the connection dies. While the broker owes us an answer, silence may be
+        the line's: a slow one, or one that is dead without anybody knowing.
         """
         wire, since, now = self._wire, self._connected_at, time.monotonic()
         if wire is None or since is None or not self._subscribed or now - since < SETTLED:
             return False
-        if self._orphans or wire.paused:
+        if self._orphans or wire.paused or wire.waits_for_answer:
             return False
         if self._arrivals and now - self._arrivals[0][1] >= QUIET:
             return False

@@ -111,6 +111,10 @@ class Wire(asyncio.Protocol):
     def opened(self) -> bool:
         return self._transport is not None
 
+    @property
+    def waits_for_answer(self) -> bool:
+        return bool(self._barriers)
+
     def tls_object(self) -> ssl.SSLObject | None:
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
 
