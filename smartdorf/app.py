@@ -48,6 +48,9 @@ from smartdorf.web.server import Readiness, open_web
 log = structlog.get_logger(__name__)
 
 MAX_BATCH = 1000  # messages; measured: what a commit costs beside its rows is then a twentieth
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+MAX_BYTES = 32 * 1024 * 1024  # of messages in memory, two batches of each connection
+SHOW = 1.0  # seconds between two looks at the sources for the metrics
 TICK = 1.0  # seconds between two looks at the timers of the rules
 DRAIN = (
     7.0  # seconds for what is under way when we are asked to stop; with the broker's goodbye that makes ten
@@ -88,8 +91,8 @@ def make_receiver(name: str, settings: ReceiverSettings) -> Receiver:
     return MailReceiver(name, tuple(read_secret(settings.url_file).split()), settings.language)
 
 
-def mqtt_connection(settings: MqttSettings) -> MqttConnection:
-    """What the MQTT source needs to know; reads the password's file."""
+def mqtt_connection(settings: MqttSettings, connections: int = 1) -> MqttConnection:
+    """What the MQTT source needs to know; reads the password's file. ``connections``: how many share the memory."""
     password = read_secret(settings.password_file) if settings.password_file is not None else None
     return MqttConnection(
         name=settings.name,
@@ -103,6 +106,7 @@ def mqtt_connection(settings: MqttSettings) -> MqttConnection:
         session_expiry=timedelta(days=settings.session_expiry_days),
         keep_alive=timedelta(seconds=settings.keep_alive_seconds),
         max_batch=MAX_BATCH,
+        max_batch_bytes=min(MAX_BATCH_BYTES, MAX_BYTES // (2 * connections)),
     )
 
 
@@ -128,7 +132,8 @@ class Service:
         self._storing: set[asyncio.Task[None]] = set()  # batches that are being committed
         self.metrics = Metrics(importlib.metadata.version("smartdorf"))
         self.sources: list[Source] = [
-            MqttSource(mqtt_connection(connection), self._clock) for connection in settings.mqtt
+            MqttSource(mqtt_connection(connection, len(settings.mqtt)), self._clock)
+            for connection in settings.mqtt
         ]
         if receivers is None:
             receivers = [make_receiver(*receiver) for receiver in settings.receivers.items()]
@@ -213,6 +218,7 @@ class Service:
                 for source in self.sources
             ]
             workers = [
+                start(self._show_sources(), name="metrics of the sources"),
                 start(self._tick(pipeline), name="tick"),
                 start(self._work_off(pipeline), name="requests"),
                 start(self._clear_out(), name="nightly"),
@@ -274,11 +280,16 @@ class Service:
             self._storing.add(storing)
             storing.add_done_callback(self._storing.discard)
 
-    async def _tick(self, pipeline: Pipeline) -> None:
-        gauges = {source.name: self.metrics.source(source.name) for source in self.sources}
+    async def _show_sources(self) -> None:
+        """Beside the ticks, which wait while the database is away: that is when people look at the metrics."""
+        gauges = [(source, self.metrics.source(source.name)) for source in self.sources]
         while True:
-            for source in self.sources:
-                gauges[source.name].show(source.state)
+            for source, gauge in gauges:
+                gauge.show(source.state)
+            await asyncio.sleep(SHOW)
+
+    async def _tick(self, pipeline: Pipeline) -> None:
+        while True:
             if self.caught_up():
                 await pipeline.tick(self._clock.now())
             await asyncio.sleep(TICK / min(self._clock.speed, 10))

@@ -50,6 +50,8 @@ class SourceFacts(Protocol):
     @property
     def held(self) -> int: ...
     @property
+    def last_message_at(self) -> datetime | None: ...
+    @property
     def certificate_expires_at(self) -> datetime | None: ...
 
 
@@ -60,7 +62,11 @@ class SourceMetrics:
         self._gauges = {name: gauge.labels(source) for name, gauge in metrics.source_gauges.items()}
         self._counters = {name: counter.labels(source) for name, counter in metrics.source_counters.items()}
         self._counted = dict.fromkeys(self._counters, 0)
-        self._certificate = metrics.certificate_expiry
+        # a source without a message yet, or without a certificate, shows no date at all
+        self._dates = {
+            "last_message_at": metrics.last_message,
+            "certificate_expires_at": metrics.certificate_expiry,
+        }
         self._source = source
 
     def show(self, state: SourceFacts) -> None:
@@ -71,9 +77,9 @@ class SourceMetrics:
             total = getattr(state, name)
             counter.inc(total - self._counted[name])
             self._counted[name] = total
-        # a source without a certificate shows no date at all
-        if state.certificate_expires_at is not None:
-            self._certificate.labels(self._source).set(state.certificate_expires_at.timestamp())
+        for name, gauge in self._dates.items():
+            if (date := getattr(state, name)) is not None:
+                gauge.labels(self._source).set(date.timestamp())
 
 
 class Metrics:
@@ -143,6 +149,12 @@ class Metrics:
             name: Counter(f"smartdorf_source_{name}", text, ["source"], registry=registry)
             for name, text in source_counters.items()
         }
+        self.last_message = Gauge(
+            "smartdorf_source_last_message_timestamp_seconds",
+            "When the last message arrived, Unix time: a ChirpStack that has fallen silent shows here.",
+            ["source"],
+            registry=registry,
+        )
         self.certificate_expiry = Gauge(
             "smartdorf_certificate_expiry_timestamp_seconds",
             "When the source's client certificate expires, Unix time.",

@@ -61,13 +61,14 @@ def mapped_errors() -> Iterator[None]:
 
 
 def hush_lost_connections(loop: asyncio.AbstractEventLoop) -> None:
-    """asyncpg's COPY forgets a future when its connection dies, and the loop would show it as an error.
+    """Whoever had asked has been told already; the loop would show it again, as an error with a traceback.
 
-    Whoever asked for the COPY has been told already. Everything else is shown as before.
+    asyncpg's COPY forgets a future when its connection dies, and uvloop the look-up of a name that took longer than
+    anybody waited for it. Everything else is shown as before.
     """
 
     def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not isinstance(context.get("exception"), asyncpg.PostgresConnectionError):
+        if not isinstance(context.get("exception"), (asyncpg.PostgresConnectionError, socket.gaierror)):
             loop.default_exception_handler(context)
 
     loop.set_exception_handler(handle)

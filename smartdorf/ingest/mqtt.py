@@ -137,7 +137,7 @@ class MqttSource:
     def state(self) -> SourceState:
         wire = self._wire
         return SourceState(
-            connected=self._connected_at is not None,
+            connected=self._subscribed,
             caught_up=self._caught_up(),
             detail=self._detail,
             messages=self._messages + (wire.received if wire else 0),
@@ -207,12 +207,13 @@ class MqttSource:
 
         Its queue is empty when nothing came for ``QUIET`` although we were reading, or, under steady traffic,
         when the broker did not refill what we had acknowledged (``Wire.acknowledge``). That stays true until
-        back-pressure stops us from reading or the connection dies.
+        back-pressure stops us from reading or the connection dies. While the broker owes us an answer, silence may be
+        the line's: a slow one, or one that is dead without anybody knowing.
         """
         wire, since, now = self._wire, self._connected_at, time.monotonic()
         if wire is None or since is None or not self._subscribed or now - since < SETTLED:
             return False
-        if self._orphans or wire.paused:
+        if self._orphans or wire.paused or wire.waits_for_answer:
             return False
         if self._arrivals and now - self._arrivals[0][1] >= QUIET:
             return False
@@ -357,8 +358,9 @@ class MqttSource:
             return
         if self._certificate_warned_at is None or now - self._certificate_warned_at >= timedelta(days=1):
             self._certificate_warned_at = now
+            expired = "the client certificate has expired; have it renewed"
             log.warning(
-                "the client certificate expires soon; have it renewed",
+                "the client certificate expires soon; have it renewed" if expires_at > now else expired,
                 source=self.name, file=str(tls.certificate_file), expires_at=expires_at.isoformat(),
             )  # fmt: skip
 

@@ -68,7 +68,7 @@ def salvage_publish(
 def batch_end(messages: Sequence[Message], count: int, size: int) -> int:
     """How many of the first ``count`` messages make a batch: it ends with the one that reaches ``size`` bytes."""
     for index, message in enumerate(messages[:count]):
-        size -= len(message.payload)
+        size -= message.size
         if size <= 0:
             return index + 1
     return min(count, len(messages))

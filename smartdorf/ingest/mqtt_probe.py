@@ -21,8 +21,9 @@ from smartdorf.ingest.mqtt_connection import BrokerError, MqttConnection, explai
 from smartdorf.ingest.mqtt_protocol import Budget, Wire
 from smartdorf.ingest.mqtt_tls import EXPIRY_WARNING, CertificateError
 
-# what may arrive while the subscription is answered; it goes with the probe
+# what may arrive while the probe looks; it goes with the probe
 _MESSAGES, _BYTES = 10_000, 16 * 1024 * 1024
+LISTEN = 2.0  # seconds for a first event: with which QoS it was published can be seen nowhere else
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +44,14 @@ async def probe(connection: MqttConnection, now: datetime) -> ProbeResult:
     """Connect, subscribe to the topics, leave; never raises for what a person can put right."""
     problems: list[str] = []
     warnings: list[str] = []
-    wire = Wire(Budget(_MESSAGES, _BYTES), lambda: now, lambda: None)
+    heard = asyncio.Event()
+    wire = Wire(Budget(_MESSAGES, _BYTES), lambda: now, heard.set)
     try:
         await _connect(connection, wire)
         problems += await _subscribe(connection, wire)
+        if not problems:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(heard.wait(), LISTEN)
     except BrokerError as error:
         problems.append(str(error))
     theirs = _peer_certificate_expiry(wire)
@@ -56,16 +61,24 @@ async def probe(connection: MqttConnection, now: datetime) -> ProbeResult:
     with contextlib.suppress(CertificateError):
         ours = connection.tls.expiry() if connection.tls else None
     if ours is not None and ours - now <= EXPIRY_WARNING:
-        warnings.append(
-            _("the client certificate {file} expires on {date:%Y-%m-%d}; have it renewed").format(
-                file=connection.tls and connection.tls.certificate_file, date=ours
-            )
+        text = (
+            _("the client certificate {file} expires on {date:%Y-%m-%d}; have it renewed")
+            if ours > now
+            else _("the client certificate {file} has expired on {date:%Y-%m-%d}; have it renewed")
         )
+        warnings.append(text.format(file=connection.tls and connection.tls.certificate_file, date=ours))
     if theirs is not None and theirs - now <= EXPIRY_WARNING:
         warnings.append(
             _("the certificate of the broker {address} expires on {date:%Y-%m-%d}; tell its operator").format(
                 address=connection.address, date=theirs
             )
+        )
+    if careless := next((message.topic for message in wire.messages if message.qos == 0), None):
+        warnings.append(
+            _(
+                "{topic} is published with QoS 0, such messages get lost whenever something breaks;"
+                " set qos = 1 in ChirpStack's MQTT integration"
+            ).format(topic=careless)
         )
     if any(topic.startswith("$share/") for topic in connection.topics):
         warnings.append(

@@ -57,7 +57,7 @@ class Budget:
 
     def free(self, messages: Sequence[Message]) -> None:
         self.messages += len(messages)
-        self.bytes += sum(len(message.payload) for message in messages)
+        self.bytes += sum(message.size for message in messages)
 
 
 @dataclass(slots=True)
@@ -110,6 +110,10 @@ class Wire(asyncio.Protocol):
     @property
     def opened(self) -> bool:
         return self._transport is not None
+
+    @property
+    def waits_for_answer(self) -> bool:
+        return bool(self._barriers)
 
     def tls_object(self) -> ssl.SSLObject | None:
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
@@ -264,7 +268,7 @@ class Wire(asyncio.Protocol):
         self.messages.append(message)
         self._packet_ids.append(-packet_id if message.qos == 2 else packet_id)
         self._budget.messages -= 1
-        self._budget.bytes -= len(message.payload)
+        self._budget.bytes -= message.size
         self.received += 1
 
     def _arrived(self) -> None:

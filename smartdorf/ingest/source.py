@@ -33,6 +33,11 @@ class Message(Struct, frozen=True, gc=False):
     duplicate: bool  # the broker says that it may have sent this one before
     original_size: int | None = None  # bytes, where the payload was too big and only its beginning was kept
 
+    @property
+    def size(self) -> int:
+        """What it takes of the memory; a topic may have 64 KiB, too."""
+        return len(self.topic) + len(self.payload)
+
 
 class Batch:
     """Messages and the right to acknowledge them, once."""
@@ -54,7 +59,7 @@ class Batch:
 class SourceState(Struct, frozen=True):
     """How a source is doing at this moment: for the status page, the metrics and the clock of the rules."""
 
-    connected: bool
+    connected: bool  # and subscribed
     caught_up: bool  # nothing older is waiting before what comes next, as far as this source can know
     detail: str | None  # why it is not connected, or what is wrong with the connection: advice for a person
     messages: int  # since the start of the process, as are the next four

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from smartdorf.simulate.load import load_messages, load_village
@@ -64,6 +66,39 @@ async def test_a_connection_to_the_broker_that_is_half_open_is_noticed_and_repla
         await publish(traffic.record(messages[200:]), host="127.0.0.1", port=broker.port)
         await traffic.until_stored(database)
         assert service.logged("not connected")
+    await traffic.check_uplinks(database)
+
+
+async def test_while_the_database_hangs_the_metrics_still_tell_of_the_broker(
+    database: Database, broker: Mosquitto, folder: Path, seed: int
+) -> None:
+    await onboard(database, load_village(seed=seed, devices=DEVICES))
+    traffic = Traffic()
+    messages = load_messages(23, seed=seed, devices=DEVICES)
+
+    def says(name: str, expected: float) -> Callable[[], Awaitable[bool]]:
+        async def said() -> bool:
+            return await service.metric(f'smartdorf_source_{name}{{source="village"}}') == expected
+
+        return said
+
+    async with ServiceProcess(folder, database, broker.port) as service:
+        for message in messages[:3]:  # one after the other: it has caught up, and traffic is steady
+            await publish(traffic.record([message]), host="127.0.0.1", port=broker.port)
+            await traffic.until_stored(database)
+        await until(says("caught_up", 1), "it has caught up, so the timers of the rules are looked at")
+        arrived = await service.metric('smartdorf_source_last_message_timestamp_seconds{source="village"}')
+        assert 0 < time.time() - arrived < 60
+        async with Locks(database, "uplink") as locks:
+            await publish(traffic.record(messages[3:]), host="127.0.0.1", port=broker.port)
+            await locks.until_waiting("uplink")
+            await until(says("held", 20), "the metrics show what it holds")
+            await asyncio.sleep(1.0)  # a look at the timers now waits for the batch
+            broker.stop()
+            await until(says("connected", 0), "the metrics show that the broker is away", 10.0)
+        await traffic.until_stored(database)
+        broker.start()
+        await service.until_ready()
     await traffic.check_uplinks(database)
 
 

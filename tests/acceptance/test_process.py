@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from smartdorf.db.pool import connected
 from smartdorf.simulate.load import load_messages, load_village
 from smartdorf.simulate.publish import publish
 from tests.acceptance.bay import BAY_TAKEN
@@ -123,6 +124,19 @@ async def test_asked_to_stop_while_the_database_is_away(
         await service.start()
         await traffic.until_stored(mortal.database)
     await traffic.check_uplinks(mortal.database)
+
+
+async def test_asked_to_stop_while_it_waits_for_a_migration_that_does_not_end(
+    database: Database, broker: Mosquitto, folder: Path
+) -> None:
+    """It has only just begun, and the thread that asks for the schema waits for a lock of somebody else's."""
+    service = ServiceProcess(folder, database, broker.port)
+    async with connected(database.dsn) as migration:
+        await migration.execute("BEGIN; LOCK TABLE _yoyo_migration IN ACCESS EXCLUSIVE MODE")
+        await service.start(ready=False)
+        await Locks.until_somebody_waits(database, "_yoyo_migration")
+        await service.stop()  # within ten seconds, exit code 0
+    service.check_conduct()
 
 
 async def test_check_finds_nothing_wrong_and_does_not_disturb(

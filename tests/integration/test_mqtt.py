@@ -219,6 +219,22 @@ async def test_a_broker_that_is_down_at_the_start_is_waited_for(broker: Mosquitt
         assert consumer.source.state.reconnects == 0
 
 
+async def test_a_broker_that_does_not_answer_the_subscription_is_not_called_connected() -> None:
+    async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"\x20\x03\x00\x00\x00")  # CONNACK
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(welcome, "127.0.0.1", 0)
+    async with running(connection_to(server.sockets[0].getsockname()[1])) as consumer:
+        await until(
+            lambda: "waiting for the answer to the subscription" in (consumer.source.state.detail or "")
+        )
+        assert not consumer.source.state.connected
+    server.close()
+
+
 async def test_60_000_queued_messages_and_a_slow_consumer_stay_within_two_batches(tmp_path: Path) -> None:
     with Mosquitto(tmp_path, persistence=False) as broker:
         connection = connection_to(broker.port, max_batch=500)
@@ -399,6 +415,41 @@ async def test_caught_up_is_said_only_when_the_backlog_is_through(broker: Mosqui
                 await consumer.commit(1)
                 await asyncio.sleep(0.05)
         await publisher.close()
+
+
+async def test_a_backlog_that_takes_its_time_on_a_slow_line_is_no_silence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty messages at a time, and between our acknowledgement and the next twenty more than what counts as quiet."""
+    monkeypatch.setattr("smartdorf.ingest.mqtt.QUIET", 0.1)  # a second
+    monkeypatch.setattr("smartdorf.ingest.mqtt.SETTLED", 0.1)
+    with Mosquitto(tmp_path, options=["max_inflight_messages 20"]) as broker:
+        async with running(connection_to(broker.port)) as consumer:
+            await connected(consumer)
+        await publish(broker.port, TOPIC, payloads(160))
+        async with Proxy(broker.port) as proxy, running(connection_to(proxy.port)) as consumer:
+            await connected(consumer)
+            proxy.delay = 0.15
+            said = False
+            while len(consumer.seen) < 160:
+                batch = asyncio.create_task(consumer.batch())
+                while not batch.done():
+                    said = said or consumer.source.state.caught_up
+                    await asyncio.sleep(0.01)
+                (await batch).acknowledge()
+            assert not said
+            await until(lambda: consumer.source.state.caught_up)
+
+
+async def test_while_the_broker_owes_an_answer_nothing_is_known_of_its_queue(broker: Mosquitto) -> None:
+    async with Proxy(broker.port) as proxy:
+        connection = connection_to(proxy.port, keep_alive=timedelta(seconds=3))
+        async with running(connection) as consumer:
+            await connected(consumer)
+            await until(lambda: consumer.source.state.caught_up)
+            proxy.stall()
+            await until(lambda: not consumer.source.state.caught_up)  # with the next ping, a second later
+            assert consumer.source.state.connected
 
 
 async def test_caught_up_with_nothing_to_read(broker: Mosquitto) -> None:

@@ -153,23 +153,31 @@ async def test_a_certificate_file_that_appears_later_needs_no_restart(
         await connected(consumer)
 
 
+@pytest.mark.parametrize(
+    ("today", "warning"),
+    [
+        (datetime(2026, 11, 23, tzinfo=UTC), "the client certificate expires soon; have it renewed"),
+        (datetime(2027, 1, 16, tzinfo=UTC), "the client certificate has expired; have it renewed"),
+    ],
+    ids=["53 days before", "the day after"],
+)
 async def test_a_certificate_that_expires_within_60_days_is_warned_of(
-    tls_broker: Mosquitto, certificates: Certificates, tmp_path: Path
+    tls_broker: Mosquitto, certificates: Certificates, tmp_path: Path, today: datetime, warning: str
 ) -> None:
     authority = trustme.CA()
     soon = datetime(2027, 1, 15, tzinfo=UTC)
     client = authority.issue_cert("application@musterdorf.example", not_after=soon)
     client.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "client.pem"))
     connection = connection_to(tls_broker.port, tls=TlsFiles(certificates.ca, tmp_path / "client.pem"))
-    source = MqttSource(connection, Clock(start=datetime(2026, 11, 23, tzinfo=UTC)))  # 53 days before
+    source = MqttSource(connection, Clock(start=today))
     with structlog.testing.capture_logs() as logs:
         task = asyncio.create_task(source.run())
         await until(lambda: source.state.certificate_expires_at is not None)
         await source.close()
         await task
     assert source.state.certificate_expires_at == soon
-    warnings = [entry for entry in logs if entry["event"].startswith("the client certificate expires soon")]
-    assert [entry["expires_at"] for entry in warnings] == ["2027-01-15T00:00:00+00:00"]
+    warnings = [entry for entry in logs if "client certificate" in entry["event"]]
+    assert [(entry["event"], entry["expires_at"]) for entry in warnings] == [(warning, soon.isoformat())]
 
 
 async def test_a_refused_subscription_is_an_error_with_advice(strict_broker: Mosquitto) -> None:
@@ -266,6 +274,36 @@ async def test_the_probe_warns_of_both_certificates(
         ["the", "client", "certificate", str(certificates.client)],
         ["the", "certificate", "of", "the"],
     ]
+
+
+async def test_the_probe_says_expired_where_it_is_too_late_to_warn(
+    tls_broker: Mosquitto, certificates: Certificates
+) -> None:
+    connection = connection_to(tls_broker.port, tls=TlsFiles(certificates.ca, certificates.client))
+    expiry = (await probe(connection, NOW)).certificate_expires_at
+    assert expiry is not None
+    late = await probe(connection, expiry + timedelta(days=1))
+    assert f"has expired on {expiry:%Y-%m-%d}" in late.warnings[0]
+
+
+@pytest.mark.parametrize(("qos", "warned"), [(0, True), (1, False)])
+async def test_the_probe_warns_of_a_publisher_with_qos_0(
+    open_broker: Mosquitto, qos: int, *, warned: bool
+) -> None:
+    async def go_on_publishing() -> None:
+        while True:
+            await publish(open_broker.port, TOPIC, [b"{}"], qos)
+            await asyncio.sleep(0.02)
+
+    publishing = asyncio.create_task(go_on_publishing())
+    result = await probe(connection_to(open_broker.port), NOW)
+    publishing.cancel()
+    assert result.ok
+    expected = (
+        f"{TOPIC} is published with QoS 0, such messages get lost whenever something breaks;"
+        " set qos = 1 in ChirpStack's MQTT integration"
+    )
+    assert result.warnings == ((expected,) if warned else ())
 
 
 async def test_the_probe_of_a_shared_subscription_takes_no_message_and_advises_against_it(

@@ -32,9 +32,13 @@ class Locks:
             await connection.close()
 
     async def until_waiting(self, table: str) -> None:
+        await self.until_somebody_waits(self._database, table)
+
+    @staticmethod
+    async def until_somebody_waits(database: Database, table: str) -> None:
         query = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND relation = $1::regclass)"
 
         async def waiting() -> bool:
-            return bool(await value(self._database, query, table))
+            return bool(await value(database, query, table))
 
         await until(waiting, f"somebody waits for table {table}")

@@ -59,6 +59,7 @@ class Facts:
     reconnects: int = 0
     sessions_lost: int = 0
     held: int = 0
+    last_message_at: datetime | None = None
     certificate_expires_at: datetime | None = None
 
 
@@ -74,6 +75,17 @@ def test_what_a_source_says_of_itself_is_shown() -> None:
     assert 'smartdorf_source_qos0_total{source="own"} 2.0' in found
     assert 'smartdorf_source_reconnects_total{source="own"} 1.0' in found
     assert 'smartdorf_source_held{source="own"} 7.0' in found
+
+
+def test_when_a_source_last_heard_something_is_shown_once_it_has() -> None:
+    metrics = Metrics("0.1.0")
+    own = metrics.source("own")
+    own.show(Facts())
+    assert not any(
+        line.startswith("smartdorf_source_last_message_timestamp_seconds{") for line in lines(metrics)
+    )
+    own.show(Facts(last_message_at=datetime(2026, 11, 23, 12, 0, tzinfo=UTC)))
+    assert 'smartdorf_source_last_message_timestamp_seconds{source="own"} 1.7954352e+09' in lines(metrics)
 
 
 def test_a_source_without_a_certificate_has_no_date_of_expiry() -> None:

@@ -177,6 +177,18 @@ async def test_big_payloads_use_the_budget_up_by_their_bytes() -> None:
     assert len(messages) == 1
 
 
+async def test_long_topics_use_the_budget_up_as_payloads_do() -> None:
+    receiver, pipe = wire(size=100_000)
+    long = mqtt5.PublishPacket("a/" + "x" * 60_000, b"{}", qos=mqtt5.QoS.AT_LEAST_ONCE, packet_id=1).write()
+    receiver.data_received(long * 3)
+    assert len(receiver.messages) == 2
+    assert not pipe.reading
+    messages, _receipt = receiver.take(10, 60_000)
+    assert len(messages) == 1
+    receiver._budget.free(messages)
+    assert receiver._budget.bytes == 100_000 - 60_004
+
+
 async def test_two_unanswered_pings_are_the_end_and_any_sign_of_life_counts() -> None:
     receiver, _pipe = wire()
     assert receiver.ping()
