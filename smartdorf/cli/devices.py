@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from smartdorf.app import load_content
 from smartdorf.cli.context import (
     ConfigOption,
     JsonOption,
+    check_parameters,
     console,
     key_values,
     numbers,
@@ -25,7 +25,7 @@ from smartdorf.cli.context import (
 from smartdorf.config.settings import Settings
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
-from smartdorf.decoding.manifest import Parameter
+from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
@@ -74,7 +74,7 @@ def add(
     catalogue = load_content(settings).catalogue
     parameters, tags = numbers(parameter, "--parameter"), key_values(tag, "--tag")
 
-    async def work() -> tuple[bool, str]:
+    async def work() -> tuple[bool, str, list[str]]:
         async with connected(settings.database.full_dsn) as connection:
             known = await db.fetch_devices(connection, dev_eui=eui)
             chosen = _chosen_model(catalogue, model, eui, known[0] if known else None)
@@ -90,37 +90,25 @@ def add(
                         else await _first_uplink(connection, eui)
                     )
                     await db.install(connection, dev_eui=eui, place=place, channel=channel, since=start)
-            return new, chosen
+            return new, chosen, await _missing_parameters(connection, eui, catalogue.models[chosen])
 
-    new, chosen = run_async(work())
+    new, chosen, missing = run_async(work())
     text = _("added {dev_eui} as {model}") if new else _("changed {dev_eui} ({model})")
     console.print(text.format(dev_eui=eui, model=chosen))
-    missing = [
-        parameter.name
-        for parameter in catalogue.models[chosen].parameters.values()
-        if parameter.required and parameter.name not in parameters
-    ]
-    if missing and place is None:
+    if missing:
         advice = _("{model} needs {names}: give them to its place or with --parameter")
         stderr.print(advice.format(model=chosen, names=", ".join(missing)))
 
 
-def check_parameters(given: Mapping[str, float], known: Mapping[str, Parameter]) -> None:
-    """Refuse what no decoder asks for, and values that cannot be."""
-    for name, value in given.items():
-        parameter = known.get(name)
-        if parameter is None:
-            hint = did_you_mean(name, known) or _("; known are {keys}").format(
-                keys=", ".join(sorted(known)) or "–"
-            )
-            raise UsageError(_('unknown parameter "{name}"').format(name=name) + hint)
-        if not parameter.low <= value <= parameter.high:
-            message = _("{name} = {value:g} cannot be: expected {low:g} to {high:g} {unit}")
-            raise UsageError(
-                message.format(
-                    name=name, value=value, low=parameter.low, high=parameter.high, unit=parameter.unit
-                )
-            )
+async def _missing_parameters(connection: Any, eui: str, model: DeviceModel) -> list[str]:
+    """What the model asks for, and neither the device nor a place that it watches says."""
+    (device,) = await db.fetch_devices(connection, dev_eui=eui)
+    watched = (device["places"] or "").split(", ")
+    given = set(device["parameters"])
+    for place in await db.fetch_places(connection):
+        if place["slug"] in watched:
+            given.update(place["parameters"])
+    return [p.name for p in model.parameters.values() if p.required and p.name not in given]
 
 
 async def _first_uplink(connection: Any, dev_eui: str) -> datetime:
@@ -249,7 +237,7 @@ def show(
     console.print(values)
     frames = Table(_("time"), "f_cnt", "f_port", _("data"), "RSSI", _("state"))
     for row in found["uplinks"]:
-        state = f"{row['fault']}: {row['fault_detail']}" if row["fault"] else row["status"]
+        state = ": ".join(filter(None, (row["fault"] or row["status"], row["fault_detail"])))
         cells = (
             f"{row['time']:%Y-%m-%d %H:%M:%S} UTC",
             row["f_cnt"],

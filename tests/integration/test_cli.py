@@ -60,6 +60,15 @@ def test_a_sensor_is_onboarded_with_two_commands(smartdorf: Shell):
     assert EUI in smartdorf("devices", "show", EUI)
 
 
+def test_what_a_model_needs_and_nobody_has_said_is_asked_for(smartdorf: Shell):
+    smartdorf("places", "add", "glas", "--type", "container")
+    add = ("devices", "add", EUI, "--model", "milesight/em400-mud")
+    assert "needs mounting_height_m" in smartdorf(*add)
+    assert "needs mounting_height_m" in smartdorf(*add, "--place", "glas")
+    smartdorf("places", "add", "glas", "--type", "container", "--parameter", "mounting_height_m=1.8")
+    assert "needs" not in smartdorf(*add)
+
+
 def test_mistakes_in_the_words_are_answered_with_advice(smartdorf: Shell):
     smartdorf("places", "add", "glas", "--type", "container")
     add = ("devices", "add")

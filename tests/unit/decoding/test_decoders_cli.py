@@ -110,12 +110,24 @@ def test_a_refused_frame_is_exit_code_1():
             UsageError,
             '--recv-time "soon": expected a time',
         ),
+        (
+            ["milesight/em400-mud", *FRAME, "--param", "mounting_height_m=-3"],
+            UsageError,
+            "mounting_height_m = -3 cannot be: expected 0.1 to 4.5 m",
+        ),
+        (["nothing/like-it", "--f-port", "2", "--hex", "00"], NotFoundError, "see `smartdorf decoders list`"),
     ],
 )
 def test_misuse_is_an_error_with_advice(arguments: list[str], error: type[Exception], message: str):
     result = run("decode", *arguments)
     assert isinstance(result.exception, error)  # the console script turns it into exit code 2
     assert message in str(result.exception)
+
+
+def test_a_frame_without_measurements_is_no_empty_table():
+    said = run("decode", "axioma/qalcosonic-w1", "--f-port", "101", "--hex", "0413 31fd17 20 62 01").stdout
+    assert said.startswith("no measurement in this frame\nbeside that: ")
+    assert "Configuration parameters" in said
 
 
 def test_test_without_paths_runs_our_own_vectors():
