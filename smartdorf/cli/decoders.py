@@ -240,7 +240,7 @@ def run_vectors(
     """
     vocabulary = load_vocabulary()
     roots = _roots(config)
-    catalogue = load_catalogue(roots, vocabulary)
+    catalogue = load_catalogue([*roots, *_further_roots(paths or [], roots)], vocabulary)
     if paths:
         cases, problems = _read_cases(paths, catalogue, vocabulary)
     else:
@@ -329,6 +329,16 @@ def _roots(config: Path | None) -> list[Path]:
     except SettingsError:
         return [shipped("decoders")]
     return [shipped("decoders"), *load_settings(file).content.decoders]
+
+
+def _further_roots(paths: Sequence[Path], roots: Sequence[Path]) -> list[Path]:
+    """Where vectors of ours stand that no settings name: the models stand beside them."""
+    files = [file for path in paths for file in (vector_files(path) if path.is_dir() else [path])]
+    folders = {
+        file.resolve().parent for file in files if file.name.endswith(VECTORS_SUFFIX) and file.is_file()
+    }
+    known = [root.resolve() for root in roots]
+    return sorted(folder for folder in folders if not any(folder.is_relative_to(root) for root in known))
 
 
 def _model(name: str, catalogue: Catalogue) -> DeviceModel:
