@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -15,7 +15,8 @@ from rich.console import Console
 
 from smartdorf.config.durations import parse_duration
 from smartdorf.config.settings import Settings, load_settings
-from smartdorf.errors import UsageError
+from smartdorf.decoding.manifest import Parameter
+from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
 
 T = TypeVar("T")
@@ -84,6 +85,24 @@ def numbers(pairs: list[str] | None, option: str) -> dict[str, float]:
             message = _("{option} {key}={value}: expected a number, e.g. {option} mounting_height_m=1.8")
             raise UsageError(message.format(option=option, key=key, value=value)) from None
     return result
+
+
+def check_parameters(given: Mapping[str, float], known: Mapping[str, Parameter]) -> None:
+    """Refuse what no decoder asks for, and values that cannot be."""
+    for name, value in given.items():
+        parameter = known.get(name)
+        if parameter is None:
+            hint = did_you_mean(name, known) or _("; known are {keys}").format(
+                keys=", ".join(sorted(known)) or "–"
+            )
+            raise UsageError(_('unknown parameter "{name}"').format(name=name) + hint)
+        if not parameter.low <= value <= parameter.high:
+            message = _("{name} = {value:g} cannot be: expected {low:g} to {high:g} {unit}")
+            raise UsageError(
+                message.format(
+                    name=name, value=value, low=parameter.low, high=parameter.high, unit=parameter.unit
+                )
+            )
 
 
 def print_json_line(value: Any) -> None:

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from smartdorf.cli.context import ConfigOption, JsonOption, console, numbers, print_json, stderr
+from smartdorf.cli.context import (
+    ConfigOption,
+    JsonOption,
+    check_parameters,
+    console,
+    numbers,
+    print_json,
+    stderr,
+)
 from smartdorf.config.durations import format_duration
 from smartdorf.config.settings import find_settings_file, load_settings
 from smartdorf.content import shipped
@@ -19,7 +27,7 @@ from smartdorf.decoding.mapping import parse_time
 from smartdorf.decoding.published import read_published
 from smartdorf.decoding.registry import VECTORS_SUFFIX, Catalogue, decode_uplink, load_catalogue, vector_files
 from smartdorf.decoding.vectors import Case, Report, make_uplink, own_cases, read_own, run_cases
-from smartdorf.errors import Problem, SettingsError, UsageError, did_you_mean
+from smartdorf.errors import Problem, SettingsError, UsageError
 from smartdorf.i18n import current_language, ngettext
 from smartdorf.i18n import gettext as _
 from smartdorf.model import Decoded, Quality
@@ -133,10 +141,7 @@ def decode(
     """
     found = _model(model, load_catalogue(_roots(config), load_vocabulary()))
     parameters = numbers(param, "--param")
-    for name in parameters:
-        if name not in found.parameters:
-            message = _('{model} has no parameter "{name}"').format(model=model, name=name)
-            raise UsageError(message + did_you_mean(name, found.parameters))
+    check_parameters(parameters, found.parameters)
     decoded = decode_uplink(found, make_uplink(f_port, _bytes(hexadecimal), _time(recv_time)), parameters)
     if as_json:
         print_json(_decoded_json(decoded))
@@ -203,7 +208,10 @@ def _print_decoded(decoded: Decoded) -> None:
         time = f"{sample.time:%Y-%m-%d %H:%M:%S} UTC"
         remarks = ", ".join(_qualities(sample.quality))
         table.add_row(f"{sample.metric}{channel}", f"{sample.value:.10g} {label}".strip(), time, remarks)
-    console.print(table)
+    if decoded.samples:
+        console.print(table)
+    else:
+        console.print(_("no measurement in this frame"))
     if decoded.object:
         text = _("beside that: {object}").format(object=dict(decoded.object))
         console.print(text, markup=False, highlight=False, soft_wrap=True)
@@ -232,7 +240,7 @@ def run_vectors(
     """
     vocabulary = load_vocabulary()
     roots = _roots(config)
-    catalogue = load_catalogue(roots, vocabulary)
+    catalogue = load_catalogue([*roots, *_further_roots(paths or [], roots)], vocabulary)
     if paths:
         cases, problems = _read_cases(paths, catalogue, vocabulary)
     else:
@@ -321,6 +329,16 @@ def _roots(config: Path | None) -> list[Path]:
     except SettingsError:
         return [shipped("decoders")]
     return [shipped("decoders"), *load_settings(file).content.decoders]
+
+
+def _further_roots(paths: Sequence[Path], roots: Sequence[Path]) -> list[Path]:
+    """Where vectors of ours stand that no settings name: the models stand beside them."""
+    files = [file for path in paths for file in (vector_files(path) if path.is_dir() else [path])]
+    folders = {
+        file.resolve().parent for file in files if file.name.endswith(VECTORS_SUFFIX) and file.is_file()
+    }
+    known = [root.resolve() for root in roots]
+    return sorted(folder for folder in folders if not any(folder.is_relative_to(root) for root in known))
 
 
 def _model(name: str, catalogue: Catalogue) -> DeviceModel:

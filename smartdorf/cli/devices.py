@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from smartdorf.app import load_content
 from smartdorf.cli.context import (
     ConfigOption,
     JsonOption,
+    check_parameters,
     console,
     key_values,
     numbers,
@@ -25,7 +25,7 @@ from smartdorf.cli.context import (
 from smartdorf.config.settings import Settings
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
-from smartdorf.decoding.manifest import DeviceModel, Parameter
+from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import current_language
@@ -102,24 +102,6 @@ def add(
     if missing:
         advice = _("{model} needs {names}: give them to its place or with --parameter")
         stderr.print(advice.format(model=added.name, names=", ".join(missing)), soft_wrap=True)
-
-
-def check_parameters(given: Mapping[str, float], known: Mapping[str, Parameter]) -> None:
-    """Refuse what no decoder asks for, and values that cannot be."""
-    for name, value in given.items():
-        parameter = known.get(name)
-        if parameter is None:
-            hint = did_you_mean(name, known) or _("; known are {keys}").format(
-                keys=", ".join(sorted(known)) or "–"
-            )
-            raise UsageError(_('unknown parameter "{name}"').format(name=name) + hint)
-        if not parameter.low <= value <= parameter.high:
-            message = _("{name} = {value:g} cannot be: expected {low:g} to {high:g} {unit}")
-            raise UsageError(
-                message.format(
-                    name=name, value=value, low=parameter.low, high=parameter.high, unit=parameter.unit
-                )
-            )
 
 
 async def _first_uplink(connection: Any, dev_eui: str) -> datetime:
@@ -253,7 +235,7 @@ def show(
     console.print(values)
     frames = Table(_("time"), "f_cnt", "f_port", _("data"), "RSSI", _("state"))
     for row in found["uplinks"]:
-        state = f"{row['fault']}: {row['fault_detail']}" if row["fault"] else row["status"]
+        state = ": ".join(filter(None, (row["fault"] or row["status"], row["fault_detail"])))
         cells = (
             moment_text(row["time"], language, seconds=True),
             row["f_cnt"],

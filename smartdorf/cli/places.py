@@ -12,6 +12,7 @@ from smartdorf.app import load_content
 from smartdorf.cli.context import (
     ConfigOption,
     JsonOption,
+    check_parameters,
     console,
     key_values,
     numbers,
@@ -20,7 +21,6 @@ from smartdorf.cli.context import (
     settings_or_exit,
     stderr,
 )
-from smartdorf.cli.devices import check_parameters
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
 from smartdorf.errors import UsageError, did_you_mean

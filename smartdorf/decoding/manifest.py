@@ -107,6 +107,8 @@ def read_manifest(
     if root.source.problems:
         return None, root.source.problems
     root.check_keys(_KEYS, _REQUIRED)
+    if not isinstance(root.value, dict):
+        return None, root.source.problems
     vendor, model = _identifier(root["vendor"]), _identifier(root["model"])
     parameters = {name: _parameter(name, node) for name, node in root["parameters"].items()}
     measurements, plan = read_mapping(
@@ -116,10 +118,10 @@ def read_manifest(
         name=f"{vendor}/{model}",
         vendor=vendor,
         category=root["category"].one_of(CATEGORIES),
-        label=_label(root["name"]),
+        label=_label(root),
         documentation=_link(root["documentation"]),
         firmware=tuple(node.text() for node in root["firmware"].elements()),
-        profile=_profile(root["device_profile"]),
+        profile=_profile(root),
         proof=root["proof"].one_of(PROOFS),
         recognition=read_recognition(root["recognise"]),
         parameters=parameters,
@@ -130,19 +132,21 @@ def read_manifest(
         line=root["model"].line,
         defaults={name: p.default for name, p in parameters.items() if p.default is not None},
     )
-    problems = root.source.problems
+    problems = list(dict.fromkeys(root.source.problems))  # some values are looked at twice
     return (None, problems) if problems else (found, [])
 
 
 def _identifier(node: Node) -> str:
-    text = str(node.plain() or "") if not isinstance(node.value, (dict, list)) else ""
+    text = "" if isinstance(node.value, (dict, list)) else node.written  # 007 is a name, not 7
     if node.value is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", text):
         node.problem(_("expected lower-case letters, digits, dots and dashes: dl-pr26"))
     return text
 
 
-def _label(node: Node) -> Mapping[str, str]:
-    node.check_keys(["de", "en"], ["de", "en"])
+def _label(root: Node) -> Mapping[str, str]:
+    node = root["name"]
+    if "name" in root:
+        node.check_keys(["de", "en"], ["de", "en"])
     return {language: node[language].text() for language in ("de", "en")}
 
 
@@ -153,9 +157,11 @@ def _link(node: Node) -> str:
     return link
 
 
-def _profile(node: Node) -> DeviceProfile:
+def _profile(root: Node) -> DeviceProfile:
+    node = root["device_profile"]
     required = ["region", "mac_version", "class", "uplink_interval"]
-    node.check_keys(required, required)
+    if "device_profile" in root:
+        node.check_keys(required, required)
     version = node["mac_version"]
     if version.value is not None and not re.fullmatch(r"1\.[01]\.\d", str(version.plain())):
         version.problem(_('expected a LoRaWAN version in quotation marks: "1.0.3"'))

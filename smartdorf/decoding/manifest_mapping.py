@@ -50,6 +50,8 @@ def read_mapping(
     root: Node, vocabulary: Vocabulary, parameters: Parameters
 ) -> tuple[tuple[Measurement, ...], Plan]:
     reader = _Reader(vocabulary, parameters)
+    if root["measurements"].value == {}:
+        root["measurements"].problem(_("there is no measurement"))
     steps, derivations = reader.measurements(root["measurements"])
     times = tuple(reader.path(node) for node in _one_or_many(root["time"]))
     records = tuple(reader.records(node, root["measurements"]) for node in root["records"].elements())

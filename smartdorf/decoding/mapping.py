@@ -258,13 +258,14 @@ def _derive(
             continue
         for source in sources:
             value = derivation.compute(source.value, known)
-            if value - value != 0.0:
+            if value - value != 0.0:  # they contradict each other: as good as missing
+                missing += [name for name, _default in derivation.given if name in parameters]
                 continue
             quality = source.quality
             if not derivation.low <= value <= derivation.high:
                 quality |= _OUT_OF_RANGE
             samples.append(Sample(derivation.metric, value, source.time, source.channel, quality))
-    return tuple(missing)
+    return tuple(dict.fromkeys(missing))
 
 
 def _left_over(found: Mapping[str, Any], used: Used) -> dict[str, Any]:

@@ -15,12 +15,16 @@ from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.mapping import Mapped, map_object, parse_time
 from smartdorf.decoding.registry import decode_uplink
 from smartdorf.decoding.vectors import RECEIVED_AT, Case, Key, compare_values, make_uplink, refusal, values_of
-from smartdorf.errors import Problem
+from smartdorf.errors import Problem, SmartdorfError
 from smartdorf.i18n import gettext as _
 from smartdorf.model import Decoded
 
 _TOLERANCE = 1e-9  # relative
 _DEFAULT_F_PORT = 1  # where the publisher names none
+
+
+class VectorError(SmartdorfError):
+    """A vector cannot be used."""
 
 
 def read_published(path: Path) -> tuple[list[Case], list[Problem]]:
@@ -44,27 +48,33 @@ def read_published(path: Path) -> tuple[list[Case], list[Problem]]:
     for number, vector in enumerate(document["vectors"], 1):
         try:
             cases.append(_case(model, path, number, vector))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            message = _("vector {number} cannot be used: {problem}")
-            problem = f"{type(error).__name__}: {error}"
-            problems.append(Problem(str(path), 0, 0, message.format(number=number, problem=problem)))
+        except VectorError as error:
+            message = _("vector {number} cannot be used: {problem}").format(number=number, problem=error)
+            problems.append(Problem(str(path), 0, 0, message))
     return cases, problems
 
 
-def _case(model: str, path: Path, number: int, vector: Mapping[str, Any]) -> Case:
+def _case(model: str, path: Path, number: int, vector: Any) -> Case:
+    """Raises VectorError with what is wrong."""
+    if not isinstance(vector, dict):
+        raise VectorError(_("expected an object"))
+    for key in ("f_port", "bytes"):
+        if key not in vector:
+            raise VectorError(_('"{key}" is missing').format(key=key))
     f_port = vector["f_port"]
+    if f_port is not None and (isinstance(f_port, bool) or f_port not in range(256)):
+        raise VectorError(_("f_port {value} is no number from 0 to 255").format(value=json.dumps(f_port)))
     time = RECEIVED_AT
     if (said := vector.get("recv_time")) is not None:
         parsed = parse_time(said)
         if parsed is None:
-            raise ValueError(f"recv_time {said!r}")
+            raise VectorError(_("recv_time {value} is no time").format(value=json.dumps(said)))
         time = parsed
-    data = bytes.fromhex(vector["bytes"])
-    uplink = make_uplink(_DEFAULT_F_PORT if f_port is None else int(f_port), data, time)
+    uplink = make_uplink(_DEFAULT_F_PORT if f_port is None else int(f_port), _bytes(vector["bytes"]), time)
     expected = vector.get("expected")
     objects = expected if isinstance(expected, list) else [] if expected is None else [expected]
     if not all(isinstance(said, dict) for said in objects):
-        raise TypeError("expected is neither an object nor a list of objects")
+        raise VectorError(_("expected is neither an object nor a list of objects"))
     must_fail = bool(vector.get("errors")) or expected is None
 
     def differences(model: DeviceModel) -> list[str]:
@@ -80,6 +90,13 @@ def _case(model: str, path: Path, number: int, vector: Mapping[str, Any]) -> Cas
 
     description = str(vector.get("description") or "")
     return Case(model, f"{number}. {description}".strip(), str(path), 0, differences)
+
+
+def _bytes(text: Any) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except (TypeError, ValueError):
+        raise VectorError(_("bytes {value} is no hex").format(value=json.dumps(text))) from None
 
 
 def _compare(model: DeviceModel, decoded: Decoded, said: Mapping[str, Any], mapped: Mapped) -> list[str]:

@@ -54,7 +54,7 @@ class Catalogue:
             return self.models[name]
         except KeyError:
             short = {known.partition("/")[2]: known for known in self.models}
-            hint = did_you_mean(short.get(name, name), self.models)
+            hint = did_you_mean(short.get(name, name), self.models) or _("; see `smartdorf decoders list`")
             raise NotFoundError(_('unknown model "{model}"').format(model=name) + hint) from None
 
 

@@ -185,6 +185,15 @@ def object_of(decoded: Decoded | None, uplink: Uplink) -> str | None:
     return json_text(value) if value else None
 
 
+def detail_of(decoded: Decoded | None) -> str | None:
+    """Column uplink.fault_detail: of a fault, or what an uplink that was decoded could not tell."""
+    if decoded is None:
+        return None
+    if decoded.fault is not None:
+        return storable(decoded.fault.detail)
+    return f"left out for want of {', '.join(decoded.missing)}" if decoded.missing else None
+
+
 def uplink_row(
     uplink: Uplink, device: Device, decoded: Decoded | None, received_at: datetime, status: str
 ) -> UplinkRow:
@@ -213,7 +222,7 @@ def uplink_row(
         object_of(decoded, uplink),
         uplink.reported_time,
         storable(fault.reason) if fault else None,
-        storable(fault.detail) if fault else None,
+        detail_of(decoded),
     )
 
 

@@ -198,6 +198,21 @@ async def test_what_arrives_too_late_for_the_aggregates_is_stored_and_marked(ben
     assert await bench.rows("SELECT sum(samples) FROM measurement_hourly") == [(3,)]
 
 
+async def test_what_could_not_be_told_for_want_of_a_parameter_is_said(bench: Bench):
+    async with connected(bench.dsn) as connection:
+        await db.add_device(connection, dev_eui=EUI, model="milesight/em400-mud")
+    await bench.receive(uplink(0))
+    assert await bench.rows("SELECT status, fault, fault_detail FROM uplink") == [
+        ("decoded", None, "left out for want of mounting_height_m")
+    ]
+    assert await bench.rows(
+        "SELECT m.name FROM measurement x JOIN metric m ON m.id = x.metric_id ORDER BY 1"
+    ) == [
+        ("battery_pct",),
+        ("fill_distance_m",),
+    ]
+
+
 async def test_a_redelivery_is_acknowledged_and_changes_nothing(bench: Bench):
     await onboard(bench.dsn)
     await bench.receive(uplink(0), uplink(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from smartdorf.cli.decoders import app
+from smartdorf.content import shipped
 from smartdorf.errors import NotFoundError, UsageError
 from tests.unit.decoding.conftest import HEAD
 
@@ -110,12 +112,24 @@ def test_a_refused_frame_is_exit_code_1():
             UsageError,
             '--recv-time "soon": expected a time',
         ),
+        (
+            ["milesight/em400-mud", *FRAME, "--param", "mounting_height_m=-3"],
+            UsageError,
+            "mounting_height_m = -3 cannot be: expected 0.1 to 4.5 m",
+        ),
+        (["nothing/like-it", "--f-port", "2", "--hex", "00"], NotFoundError, "see `smartdorf decoders list`"),
     ],
 )
 def test_misuse_is_an_error_with_advice(arguments: list[str], error: type[Exception], message: str):
     result = run("decode", *arguments)
     assert isinstance(result.exception, error)  # the console script turns it into exit code 2
     assert message in str(result.exception)
+
+
+def test_a_frame_without_measurements_is_no_empty_table():
+    said = run("decode", "axioma/qalcosonic-w1", "--f-port", "101", "--hex", "0413 31fd17 20 62 01").stdout
+    assert said.startswith("no measurement in this frame\nbeside that: ")
+    assert "Configuration parameters" in said
 
 
 def test_test_without_paths_runs_our_own_vectors():
@@ -145,6 +159,16 @@ def test_test_reads_published_folders_and_tells_every_difference(tmp_path: Path)
     assert (difference["model"], difference["vector"]) == ("milesight/em400-mud", "2. wrong")
     assert difference["differences"] == ["battery_pct (2024-01-01T12:00:00Z): expected 91.0, got 92.0"]
     assert "expected 91.0, got 92.0" in run("test", str(tmp_path / "vectors")).stdout
+
+
+@pytest.mark.parametrize("path", ["mine", "mine/example", "mine/example/thermo-1.vectors.yaml"])
+def test_test_finds_the_models_beside_the_vectors_before_any_settings_name_them(path: str, tmp_path: Path):
+    shutil.copytree(shipped("decoders") / "_template", tmp_path / "mine" / "example")
+    (tmp_path / "mine" / "compose.yaml").write_text("services: {}\n", encoding="utf-8")  # is no manifest
+    result = run("test", path, "--json")
+    assert json.loads(result.stdout)["problems"] == []
+    assert json.loads(result.stdout)["passed"] == 3
+    assert result.exit_code == 0
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.json", "empty", "notes.txt"])

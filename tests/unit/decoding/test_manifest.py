@@ -25,6 +25,11 @@ BAD = {
         '8:1: unknown key "measurments"; did you mean "measurements"?',
     ),
     "missing key": ("codec: one.py", '1:1: "measurements" is missing'),
+    "no measurement": ("measurements: {}", "8:15: there is no measurement"),
+    "a text for a list": (
+        "measurements: {battery_v: bat}\nrecognise: {profiles: X}",
+        '9:23: expected a list, got "X"',
+    ),
     "unknown unit": (
         "measurements: {water_level_m: {field: level, unit: mmm}}",
         '8:52: water_level_m: unknown unit "mmm"; did you mean "mm"?',
@@ -280,3 +285,24 @@ def test_a_device_that_only_reports_events_has_no_interval(load: Loader):
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path):
     catalogue = load_catalogue([tmp_path / "nowhere"], load_vocabulary())
     assert [problem.message for problem in catalogue.problems] == ["there is no such folder"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [("", "1:1: expected a mapping, got nothing"), ("- a\n", "1:1: expected a mapping, got a list")],
+)
+def test_what_is_no_manifest_at_all_has_one_problem(text: str, problem: str, load: Loader):
+    (found,) = load(text, head="").problems
+    assert str(found).endswith(problem)
+
+
+@pytest.mark.parametrize("key", ["name", "device_profile"])
+def test_a_key_that_is_missing_has_one_problem(key: str, load: Loader):
+    head = "".join(line for line in HEAD.splitlines(keepends=True) if not line.startswith(key))
+    (found,) = load("measurements: {battery_v: bat}\n", head=head).problems
+    assert str(found).endswith(f'1:1: "{key}" is missing')
+
+
+def test_a_model_is_called_as_it_is_written(load: Loader):
+    catalogue = load("measurements: {battery_v: bat}\n", head=HEAD.replace("model: one", "model: 007"))
+    assert list(catalogue.models) == ["acme/007"]

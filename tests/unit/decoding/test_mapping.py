@@ -151,7 +151,9 @@ def test_a_missing_parameter_leaves_out_only_what_needs_it(model: Model):
 
 
 def test_parameters_that_contradict_each_other_give_no_level(model: Model):
-    assert values(mapped(model(FILL), {"d": 125}, h=1.0, f=2.0)) == {"fill_distance_m": 1.25}
+    result = mapped(model(FILL), {"d": 125}, h=1.0, f=2.0)
+    assert values(result) == {"fill_distance_m": 1.25}
+    assert result.missing == ("h", "f")  # and it is said which
 
 
 def test_nothing_is_missed_where_nothing_was_measured(model: Model):
