@@ -256,7 +256,7 @@ class Node:
         return Node(self.source, None, self.line, self.column)
 
     def check_keys(self, known: Iterable[str], required: Iterable[str] = ()) -> None:
-        """Note each unknown key (with a did-you-mean) and each missing one."""
+        """Note each unknown key (with a did-you-mean), and each that is required and is missing or has nothing."""
         known = list(known)
         if not isinstance(self.value, dict):
             self._expected(_("a mapping"))
@@ -270,6 +270,8 @@ class Node:
         for key in required:
             if key not in self.value:
                 self.problem(_('"{key}" is missing').format(key=key))
+            elif self.value[key].value is None:
+                self.problem_at(key, _('"{key}" has no value').format(key=key))
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """The entries of a mapping; anything else but nothing is a problem."""

@@ -119,7 +119,9 @@ class _Loader:
         self.notes += reader.notes
 
     def _add_rule(self, first: dict[str, str], reader: _Reader, group: str, index: int, node: Node) -> None:
-        source, name = node.source, node["alert"].text() if isinstance(node.value, dict) else ""
+        source = node.source
+        alert = node["alert"].value if isinstance(node.value, dict) else None
+        name = alert if isinstance(alert, str) else ""  # what it is instead, the reader says
         before = len(source.problems)
         if name in first:
             message = _("a rule of this name stands already in {place}").format(place=first[name])
