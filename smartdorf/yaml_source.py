@@ -271,7 +271,9 @@ class Node:
             if key not in self.value:
                 self.problem(_('"{key}" is missing').format(key=key))
             elif self.value[key].value is None:
-                self.problem_at(key, _('"{key}" has no value').format(key=key))
+                word = self.value[key].written  # in German, zero is "Null"
+                hint = _("; {word} means nothing here, put it in quotes").format(word=word) if word else ""
+                self.problem_at(key, _('"{key}" has no value').format(key=key) + hint)
 
     def items(self) -> Iterator[tuple[str, Node]]:
         """The entries of a mapping; anything else but nothing is a problem."""

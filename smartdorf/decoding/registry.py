@@ -143,8 +143,9 @@ def decode_uplink(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, f
         with _TIME_LIMIT:
             found = codec.decode(Frame(uplink.data, uplink.f_port), context)
             samples, left_over, missing = map_object(model.plan, found, uplink.time, parameters)
-        if left_over is not None or len(samples) > _MOST_SAMPLES:
-            _check_storable(samples, left_over)
+        _check_number(samples)
+        if left_over is not None:
+            _check_storable(left_over)
     except FrameError as refused:
         return Decoded(fault=Fault(refused.reason, str(refused.detail)))
     except (Exception, SystemExit, TookTooLongError) as error:
@@ -156,10 +157,13 @@ def decode_uplink(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, f
     return Decoded(samples, left_over, None, missing)
 
 
-def _check_storable(samples: Sequence[Sample], left_over: Mapping[str, Any] | None) -> None:
-    """Raises ValueError, or what the encoder raises."""
+def _check_number(samples: Sequence[Sample]) -> None:
     if len(samples) > _MOST_SAMPLES:
         raise ValueError(f"{len(samples)} values from one frame, at most {_MOST_SAMPLES} can be")
+
+
+def _check_storable(left_over: Mapping[str, Any]) -> None:
+    """Raises ValueError, or what the encoder raises."""
     encoded = msgspec.json.encode(left_over)
     if len(encoded) > _LARGEST_OBJECT:
         raise ValueError(
@@ -176,6 +180,7 @@ def _decode_object(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, 
         return Decoded(fault=Fault(MISSING_OBJECT, detail))
     try:
         mapped = map_object(model.plan, uplink.object, uplink.time, parameters)
+        _check_number(mapped.samples)
     except Exception as error:  # an object is as foreign as a frame
         return Decoded(fault=Fault(CODEC_ERROR, f"{type(error).__name__}: {error} (ChirpStack's object)"))
     return Decoded(mapped.samples, uplink.object, None, mapped.missing)

@@ -252,7 +252,7 @@ def test_a_right_manifest_tells_everything_about_its_model(load: Loader):
         "firmware: ['1.2']\n"
         "parameters:\n"
         "  h: {unit: m, range: [0, 5], de: Höhe, en: Height}\n"
-        "  z: {unit: m, range: [0, 5], default: 1, de: Null, en: Zero}\n"
+        "  z: {unit: m, range: [0, 5], default: 1, de: 'Null', en: Zero}\n"
         "measurements: {battery_v: {field: bat, unit: mV}}\n",
         CODEC,
     )

@@ -303,3 +303,11 @@ def test_without_a_codec_and_without_an_object_there_is_nothing_to_go_by(model: 
     decoded = decode_uplink(model(BATTERY), with_object(None), {})
     assert decoded.fault is not None
     assert decoded.fault.reason == "missing_object"
+
+
+def test_a_flood_of_values_in_chirpstacks_object_is_a_fault(model: Model):
+    found = model(BATTERY + "records: [{each: log, time: t, measurements: [battery_v]}]\n")
+    log = [{"t": 1764000000 + number, "bat": 3} for number in range(2001)]
+    assert len(decode_uplink(found, with_object({"log": log[1:]}), {}).samples) == 2000
+    decoded = decode_uplink(found, with_object({"log": log}), {})
+    assert (decoded.samples, decoded.fault is not None) == ((), True)
