@@ -137,7 +137,8 @@ class MqttSource:
     def state(self) -> SourceState:
         wire = self._wire
         return SourceState(
-            connected=self._subscribed,
+            # with a full memory the answer to the subscription may wait behind messages that are not read yet
+            connected=self._connected_at is not None,
             caught_up=self._caught_up(),
             detail=self._detail,
             messages=self._messages + (wire.received if wire else 0),

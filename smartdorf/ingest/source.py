@@ -59,7 +59,7 @@ class Batch:
 class SourceState(Struct, frozen=True):
     """How a source is doing at this moment: for the status page, the metrics and the clock of the rules."""
 
-    connected: bool  # and subscribed
+    connected: bool
     caught_up: bool  # nothing older is waiting before what comes next, as far as this source can know
     detail: str | None  # why it is not connected, or what is wrong with the connection: advice for a person
     messages: int  # since the start of the process, as are the next four

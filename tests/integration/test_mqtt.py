@@ -219,20 +219,19 @@ async def test_a_broker_that_is_down_at_the_start_is_waited_for(broker: Mosquitt
         assert consumer.source.state.reconnects == 0
 
 
-async def test_a_broker_that_does_not_answer_the_subscription_is_not_called_connected() -> None:
-    async def welcome(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
-        writer.write(b"\x20\x03\x00\x00\x00")  # CONNACK
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(welcome, "127.0.0.1", 0)
-    async with running(connection_to(server.sockets[0].getsockname()[1])) as consumer:
-        await until(
-            lambda: "waiting for the answer to the subscription" in (consumer.source.state.detail or "")
-        )
-        assert not consumer.source.state.connected
-    server.close()
+async def test_with_a_full_memory_a_broker_that_came_back_counts_as_connected(broker: Mosquitto) -> None:
+    """The answer to our subscription waits behind messages that there is no room for."""
+    async with running(connection_to(broker.port)) as consumer:
+        await connected(consumer)
+        await publish(broker.port, TOPIC, payloads(500))
+        await until(lambda: consumer.source.state.held == 100)
+        broker.stop()
+        await until(lambda: not consumer.source.state.connected)
+        broker.start()
+        await until(lambda: consumer.source.state.connected)
+        assert not consumer.source.state.caught_up
+        await consumer.commit(600)
+        assert consumer.seen == payloads(100) + payloads(500)
 
 
 async def test_60_000_queued_messages_and_a_slow_consumer_stay_within_two_batches(tmp_path: Path) -> None:

@@ -290,17 +290,19 @@ async def test_the_probe_says_expired_where_it_is_too_late_to_warn(
 async def test_the_probe_warns_of_a_publisher_with_qos_0(
     open_broker: Mosquitto, qos: int, *, warned: bool
 ) -> None:
+    topic = f"application/with-qos-{qos}/device/0123456789abcdef/event/up"
+
     async def go_on_publishing() -> None:
         while True:
-            await publish(open_broker.port, TOPIC, [b"{}"], qos)
+            await publish(open_broker.port, topic, [b"{}"], qos)
             await asyncio.sleep(0.02)
 
     publishing = asyncio.create_task(go_on_publishing())
-    result = await probe(connection_to(open_broker.port), NOW)
+    result = await probe(connection_to(open_broker.port, topics=(topic,)), NOW)
     publishing.cancel()
     assert result.ok
     expected = (
-        f"{TOPIC} is published with QoS 0, such messages get lost whenever something breaks;"
+        f"{topic} is published with QoS 0, such messages get lost whenever something breaks;"
         " set qos = 1 in ChirpStack's MQTT integration"
     )
     assert result.warnings == ((expected,) if warned else ())
