@@ -37,16 +37,18 @@ async def test_killed_again_and_again_under_load_it_loses_nothing_and_stores_not
     await onboard(database, village)
     traffic = Traffic()
     async with ServiceProcess(folder, database, broker.port) as service:
-        messages = traffic.simulated(village, FAULTS, seed=seed, count=8_000)
-        publishing = asyncio.create_task(publish(messages, host="127.0.0.1", port=broker.port))
+        messages = list(traffic.simulated(village, FAULTS, seed=seed, count=8_000))
+        share = len(messages) // KILLS
         moments = []
-        for _ in range(KILLS):
+        for kill in range(KILLS):  # each has work of its own: what was left of the work before may be done by then
+            work = messages[kill * share : (kill + 1) * share if kill + 1 < KILLS else None]
+            publishing = asyncio.create_task(publish(work, host="127.0.0.1", port=broker.port))
             await _until_working(service)
             await asyncio.sleep(rng.uniform(0, 0.25))
             service.kill()
             moments.append(await value(database, "SELECT count(*) FROM uplink"))
+            await publishing
             await service.start()
-        await publishing
         print(f"rows at the kills: {moments}")
         await traffic.until_stored(database)
         assert moments[0] < len(traffic.uplinks), "killed when everything was done: proves nothing"
