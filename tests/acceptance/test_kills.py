@@ -40,7 +40,9 @@ async def test_killed_again_and_again_under_load_it_loses_nothing_and_stores_not
         messages = list(traffic.simulated(village, FAULTS, seed=seed, count=8_000))
         share = len(messages) // KILLS
         moments = []
-        for kill in range(KILLS):  # each has work of its own: what was left of the work before may be done by then
+        for kill in range(
+            KILLS
+        ):  # each has work of its own: what was left of the work before may be done by then
             work = messages[kill * share : (kill + 1) * share if kill + 1 < KILLS else None]
             publishing = asyncio.create_task(publish(work, host="127.0.0.1", port=broker.port))
             await _until_working(service)
