@@ -292,14 +292,17 @@ async def test_the_probe_warns_of_a_publisher_with_qos_0(
 ) -> None:
     topic = f"application/with-qos-{qos}/device/0123456789abcdef/event/up"
 
+    enough = asyncio.Event()
+
     async def go_on_publishing() -> None:
-        while True:
+        while not enough.is_set():
             await publish(open_broker.port, topic, [b"{}"], qos)
             await asyncio.sleep(0.02)
 
     publishing = asyncio.create_task(go_on_publishing())
     result = await probe(connection_to(open_broker.port, topics=(topic,)), NOW)
-    publishing.cancel()
+    enough.set()
+    await publishing
     assert result.ok
     expected = (
         f"{topic} is published with QoS 0, such messages get lost whenever something breaks;"
