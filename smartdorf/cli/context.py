@@ -50,7 +50,19 @@ def run_async(work: Coroutine[Any, Any, T]) -> T:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value)).decode() + "\n")
+    _write(msgspec.json.format(msgspec.json.encode(value)))
+
+
+def print_json_line(value: Any) -> None:
+    """One JSON document on one line of standard output, so that it can be the last of several."""
+    _write(msgspec.json.encode(value))
+
+
+def _write(document: bytes) -> None:
+    """JSON is UTF-8, whatever the terminal's character set is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(document + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def duration_of(text: str) -> timedelta:
@@ -103,8 +115,3 @@ def check_parameters(given: Mapping[str, float], known: Mapping[str, Parameter])
                     name=name, value=value, low=parameter.low, high=parameter.high, unit=parameter.unit
                 )
             )
-
-
-def print_json_line(value: Any) -> None:
-    """One JSON document on one line of standard output, so that it can be the last of several."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")

@@ -68,7 +68,7 @@ async def _show(demo: Demo, stop: asyncio.Event, seconds: float | None, *, as_js
     view = View(demo)
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            if as_json or not sys.stdout.isatty():
+            if as_json or console.is_dumb_terminal or not sys.stdout.isatty():
                 while not await _set_within(stop, LINE):
                     stderr.print(await view.line(), markup=False, highlight=False)
             else:

@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 done, and something is wrong with what was looked at; 2 it
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import sys
 from typing import Annotated
 
@@ -62,6 +63,9 @@ def root(
 
 def main() -> None:
     """The console script."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # a terminal with an old character set shows "…" as \u2026 instead of ending the command
+        sys.stdout.reconfigure(errors="backslashreplace")
     set_language(language_of_environment())
     configure_logs(
         "text", "warning"

@@ -154,8 +154,8 @@ def _serve(config: str) -> None:
     with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
         file.write(config)
         file.flush()
-        broker = IotCoreBroker(config_path=file.name)
-        broker.run_forever()
+        broker = IotCoreBroker(config_path=file.name)  # has read it; nobody would delete it at our end
+    broker.run_forever()
 
 
 if __name__ == "__main__":

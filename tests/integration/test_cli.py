@@ -1,6 +1,7 @@
 """Commands as a person types them, on a real database: right, wrong and missing input."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 EUI = "24e124136c012345"
 
 
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "smartdorf", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
+    )  # fmt: skip
 
 
 class Shell:
@@ -145,6 +148,15 @@ def test_check_says_everything_at_once_and_is_brief_about_what_ships(smartdorf: 
     [idle] = [finding["message"] for finding in found if "nothing to watch" in finding["message"]]
     assert "ContainerFull, " in idle
     assert not [finding for finding in found if "watches nothing" in finding["message"]]
+
+
+def test_a_terminal_with_an_old_character_set_ends_no_command(smartdorf: Shell):
+    smartdorf("places", "add", "see", "--type", "gauge", "--name", "Seebrücke")
+    ascii_only = {"PYTHONIOENCODING": "ascii", "LANG": "de_DE.UTF-8", "LC_ALL": "de_DE.UTF-8"}
+    listed = run(smartdorf.folder, "places", "list", **ascii_only)
+    assert (listed.returncode, r"Seebr\xfccke" in listed.stdout) == (0, True), listed.stderr
+    [place] = json.loads(run(smartdorf.folder, "places", "list", "--json", **ascii_only).stdout)
+    assert place["name"] == "Seebrücke"
 
 
 def test_a_password_that_is_missing_does_not_keep_the_rest_from_being_checked(smartdorf: Shell):

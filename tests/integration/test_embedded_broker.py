@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import mqtt5
 import pytest
@@ -121,6 +122,13 @@ async def test_broker_ends_with_the_process_that_started_it() -> None:
     with pytest.raises((AssertionError, ConnectionError)):  # nothing was sent, so only the end can arrive
         await client.receive(1)
     await client.close()
+
+
+def test_nothing_is_left_in_the_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with EmbeddedBroker():
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_port_in_use_is_said_in_one_line(broker: EmbeddedBroker) -> None:
