@@ -1,23 +1,23 @@
 """The settings of this installation: ``smartdorf.toml``, overridden by the environment; secrets by file path.
 
-The only module that reads the environment and the only one that knows the settings library. Every mistake is
-reported with its line in the file, all at once.
+The only module that reads the environment. Every mistake is reported with its line in the file or the name of the
+variable, all at once; settings_advice has the words.
 """
 
 from __future__ import annotations
 
+import getpass
 import os
 import tomllib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_origin
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
-from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from smartdorf.config.toml_source import find_key
-from smartdorf.errors import Problem, SettingsError, did_you_mean
+from smartdorf.config.settings_advice import MisplacedError, field_at, problem_of, syntax_problem
+from smartdorf.errors import Problem, SettingsError
 from smartdorf.i18n import gettext as _
 
 Language = Literal["de", "en"]
@@ -32,7 +32,9 @@ class _Section(BaseModel):
 class DatabaseSettings(_Section):
     """Where the data is kept. ``password_file``: the password stands there and not in the DSN."""
 
-    dsn: str = Field(pattern=r"^postgres(ql)?://")
+    dsn: str = Field(
+        pattern=r"^postgres(ql)?://", examples=["postgresql://smartdorf@127.0.0.1:5432/smartdorf"]
+    )
     password_file: Path | None = None
     profile: Literal["timescale", "plain"] = "timescale"
     compress_after_days: int = Field(default=14, ge=2)
@@ -42,10 +44,8 @@ class DatabaseSettings(_Section):
         """The DSN with the password from its file."""
         if self.password_file is None:
             return self.dsn
-        from urllib.parse import quote, urlsplit, urlunsplit  # noqa: PLC0415 - only where a file is used
-
         parts = urlsplit(self.dsn)
-        user = quote(parts.username or "smartdorf", safe="")
+        user = parts.username or "smartdorf"
         host = parts.netloc.rpartition("@")[2]
         password = quote(read_secret(self.password_file), safe="")
         return urlunsplit(parts._replace(netloc=f"{user}:{password}@{host}"))
@@ -54,11 +54,11 @@ class DatabaseSettings(_Section):
 class MqttSettings(_Section):
     """One connection to a broker; several stand side by side, one per application certificate."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    host: str
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", examples=["chirpstack"])
+    host: str = Field(min_length=1)
     port: int = Field(default=1883, ge=1, le=65535)
     client_id: str = Field(min_length=1, max_length=64)
-    topics: tuple[str, ...] = ("application/+/device/+/event/+",)
+    topics: tuple[str, ...] = Field(default=("application/+/device/+/event/+",), min_length=1)
     username: str | None = None
     password_file: Path | None = None
     tls: bool = False
@@ -71,10 +71,25 @@ class MqttSettings(_Section):
     @model_validator(mode="after")
     def _belong_together(self) -> MqttSettings:
         if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError(_("cert_file and key_file belong together: give both or none"))
+            message = _("cert_file and key_file belong together: give both or none")
+            raise MisplacedError(message, "cert_file" if self.cert_file else "key_file")
         if (self.cert_file or self.ca_file) and not self.tls:
-            raise ValueError(_("certificates are given, but tls is off: set tls = true"))
+            message = _("certificates are given, but tls is off: set tls = true")
+            raise MisplacedError(message, "cert_file" if self.cert_file else "ca_file")
+        for number, topic in enumerate(self.topics):
+            if not _is_topic_filter(topic):
+                message = _(
+                    '"{topic}" is no topic filter: + and # stand alone between slashes, # only at the end'
+                )
+                raise MisplacedError(message.format(topic=topic), "topics", number)
         return self
+
+
+def _is_topic_filter(topic: str) -> bool:
+    """What the broker would refuse, and we would hear nothing."""
+    *before, last = topic.split("/")
+    wild = [level for level in before if ("+" in level or "#" in level) and level != "+"]
+    return bool(topic) and not wild and (last in {"+", "#"} or not set(last) & set("+#"))
 
 
 class WebSettings(_Section):
@@ -82,7 +97,10 @@ class WebSettings(_Section):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8086, ge=0, le=65535)
-    base_url: str | None = None  # what links in messages begin with
+    # what links in messages begin with
+    base_url: str | None = Field(
+        default=None, pattern=r"^https?://", examples=["https://smartdorf.example.org"]
+    )
 
 
 class RetentionSettings(_Section):
@@ -95,7 +113,7 @@ class RetentionSettings(_Section):
     @model_validator(mode="after")
     def _in_order(self) -> RetentionSettings:
         if not self.short_days <= self.standard_days <= self.long_days:
-            raise ValueError(_("expected short_days <= standard_days <= long_days"))
+            raise MisplacedError(_("expected short_days <= standard_days <= long_days"))
         return self
 
     @property
@@ -137,7 +155,7 @@ class WebhookReceiverSettings(_Section):
     """Tell it to a program: a signed POST of JSON."""
 
     type: Literal["webhook"]
-    url: str = Field(pattern=r"^https?://")
+    url: str = Field(pattern=r"^https?://", examples=["https://leitstelle.example.org/hooks/smartdorf"])
     secret_file: Path
     language: Language = "de"
 
@@ -155,12 +173,8 @@ ReceiverSettings = Annotated[
 ]
 
 
-class Settings(BaseSettings):
+class Settings(_Section):
     """All settings. See deploy/smartdorf.example.toml for a commented file."""
-
-    model_config = SettingsConfigDict(
-        extra="forbid", frozen=True, env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__"
-    )
 
     database: DatabaseSettings
     mqtt: tuple[MqttSettings, ...]
@@ -173,34 +187,37 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _distinct(self) -> Settings:
         if not self.mqtt:
-            raise ValueError(_("at least one [[mqtt]] connection is needed"))
+            raise MisplacedError(_("at least one [[mqtt]] connection is needed"), "mqtt")
         for what in ("name", "client_id"):
-            values = [getattr(connection, what) for connection in self.mqtt]
-            if twice := {value for value in values if values.count(value) > 1}:
-                message = _('two MQTT connections have the {what} "{value}"; each needs its own')
-                raise ValueError(message.format(what=what, value=sorted(twice)[0]))
+            seen: set[str] = set()
+            for number, connection in enumerate(self.mqtt):
+                value = getattr(connection, what)
+                if value in seen:
+                    message = _('two MQTT connections have the {what} "{value}"; each needs its own')
+                    raise MisplacedError(message.format(what=what, value=value), "mqtt", number, what)
+                seen.add(value)
         return self
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings  # the environment overrides the file, which comes in as arguments
 
 
 def read_secret(path: Path) -> str:
     """A secret's file without its final newline; raises SettingsError with advice."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        secret = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = _("it is not UTF-8") if isinstance(error, UnicodeDecodeError) else error.strerror or error
-        message = _("secret cannot be read: {error}").format(error=reason)
+        message = _("secret cannot be read: {error}").format(error=reason) + _how_to_let_read(error)
         raise SettingsError([Problem(str(path), 0, 0, message)]) from error
+    if not secret:
+        raise SettingsError(
+            [Problem(str(path), 0, 0, _("this secret's file is empty: write the secret into it"))]
+        )
+    return secret
+
+
+def _how_to_let_read(error: Exception) -> str:
+    if isinstance(error, PermissionError):
+        return _("; let the user read it as whom smartdorf runs ({user})").format(user=getpass.getuser())
+    return ""
 
 
 def find_settings_file(given: Path | None) -> Path:
@@ -227,18 +244,59 @@ def load_settings(given: Path | None = None) -> Settings:
         text = path.read_text(encoding="utf-8-sig")  # an editor on Windows may put a mark in front
         document = tomllib.loads(text)
     except OSError as error:
-        raise SettingsError(
-            [Problem(str(path), 0, 0, _("cannot be read: {error}").format(error=error.strerror))]
-        ) from error
+        reason = _("cannot be read: {error}").format(error=error.strerror)
+        raise SettingsError([Problem(str(path), 0, 0, reason + _how_to_let_read(error))]) from error
     except UnicodeDecodeError as error:
         raise SettingsError([Problem(str(path), 0, 0, _("is not UTF-8; save it as UTF-8"))]) from error
     except tomllib.TOMLDecodeError as error:
-        raise SettingsError([_syntax_problem(str(path), str(error))]) from error
+        raise SettingsError([syntax_problem(str(path), text, str(error))]) from error
+    variables = _overrides()
+    problems = [problem for where, name in variables.items() if (problem := _override(document, where, name))]
     try:
-        return Settings(**_relative_to(document, path.parent))
+        settings = Settings(**_relative_to(document, path.parent))
     except ValidationError as error:
-        problems = [_problem(str(path), text, details) for details in error.errors(include_url=False)]
+        problems += [
+            problem_of(details, Settings, str(path), text, variables)
+            for details in error.errors(include_url=False)
+        ]
         raise SettingsError(problems) from error
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _overrides() -> dict[tuple[str | int, ...], str]:
+    """The environment's variables by the place that each overrides: SMARTDORF_MQTT__1__HOST is the first host.
+
+    Those without a double underscore are somebody else's: a cluster sets SMARTDORF_PORT for a service of our name.
+    """
+    found: dict[tuple[str | int, ...], str] = {}
+    for name in sorted(os.environ):
+        if name.startswith(ENVIRONMENT_PREFIX) and "__" in name:
+            steps = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            found[tuple(int(step) - 1 if step.isdecimal() else step for step in steps)] = name
+    return found
+
+
+def _override(document: dict[str, Any], path: tuple[str | int, ...], name: str) -> Problem | None:
+    """Put a variable's text where it belongs; a list is written with commas. Returns what is wrong with its name."""
+    *way, last = path
+    inner: Any = document
+    for step in way:
+        if isinstance(step, int) and isinstance(inner, list) and step == len(inner):
+            inner.append({})
+        if isinstance(step, int) and isinstance(inner, list) and 0 <= step < len(inner):
+            inner = inner[step]
+        elif isinstance(step, str) and isinstance(inner, dict):
+            inner = inner.setdefault(step, [] if step == "mqtt" else {})
+        else:
+            return Problem(name, 0, 0, _("there is nothing of that name to override"))
+    if not isinstance(inner, dict) or not isinstance(last, str):
+        return Problem(name, 0, 0, _("there is nothing of that name to override"))
+    field, value = field_at(Settings, path), os.environ[name]
+    listed = field is not None and get_origin(field.annotation) is tuple
+    inner[last] = [part.strip() for part in value.split(",") if part.strip()] if listed else value
+    return None
 
 
 def _relative_to(value: Any, folder: Path, key: str = "") -> Any:
@@ -250,55 +308,3 @@ def _relative_to(value: Any, folder: Path, key: str = "") -> Any:
     if isinstance(value, str) and (key.endswith("_file") or key in ContentSettings.model_fields):
         return str(folder / Path(value).expanduser())
     return value
-
-
-def _syntax_problem(name: str, message: str) -> Problem:
-    words, _at, place = message.rpartition(" (at ")
-    numbers = [int(word) for word in place.replace(",", " ").replace(")", " ").split() if word.isdigit()]
-    line, column = numbers if len(numbers) == 2 else (0, 0)
-    return Problem(name, line, column, _("is not valid TOML: {problem}").format(problem=words or message))
-
-
-def _problem(name: str, text: str, details: ErrorDetails) -> Problem:
-    path = list(details["loc"])
-    if path[:1] == ["receivers"] and len(path) > 3:
-        del path[2]  # the kind of receiver stands in pydantic's path, but not in the file
-    line, column = find_key(text, path)
-    dotted = ".".join(str(step + 1) if isinstance(step, int) else step for step in path)
-    return Problem(
-        name, line, column, f"{dotted}: {_advice(details, path)}" if dotted else _advice(details, path)
-    )
-
-
-def _advice(details: ErrorDetails, path: list[str | int]) -> str:
-    if details["type"] == "missing":
-        return _("is missing")
-    if details["type"] == "extra_forbidden":
-        known = _fields(path[:-1])
-        return _("unknown key") + (
-            did_you_mean(str(path[-1]), known) or _("; known are {keys}").format(keys=", ".join(known))
-        )
-    if details["type"] == "union_tag_invalid":
-        kinds = [word.strip("' ") for word in details["ctx"]["expected_tags"].split(",")]
-        tag = str(details["ctx"]["tag"])
-        listed = _("; known are {keys}").format(keys=", ".join(kinds))
-        return _('unknown type "{word}"').format(word=tag) + (did_you_mean(tag, kinds) or listed)
-    if details["type"] == "value_error":
-        return str(details["ctx"]["error"]) if "ctx" in details else details["msg"]
-    return _("{problem} (got {value!r})").format(problem=details["msg"], value=details["input"])
-
-
-def _fields(path: list[str | int]) -> list[str]:
-    sections: dict[str, type[BaseModel]] = {
-        "": Settings,
-        "database": DatabaseSettings,
-        "mqtt": MqttSettings,
-        "web": WebSettings,
-        "retention": RetentionSettings,
-        "content": ContentSettings,
-        "log": LogSettings,
-    }
-    if path and path[0] == "receivers":
-        kinds = (LogReceiverSettings, WebhookReceiverSettings, MailReceiverSettings)
-        return sorted({field for kind in kinds for field in kind.model_fields})
-    return sorted(sections[str(path[0]) if path else ""].model_fields)

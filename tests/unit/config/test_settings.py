@@ -81,8 +81,8 @@ def test_every_mistake_is_reported_with_its_line(tmp_path):
     text = GOOD.replace('name = "utility"', 'name = "utility"\nprot = 1884').replace('"mail"', '"mial"')
     text = text.replace("postgresql://", "mysql://")
     assert problems(tmp_path, text) == [
-        "2:1: database.dsn: String should match pattern '^postgres(ql)?://' "
-        "(got 'mysql://smartdorf@db.example.org/smartdorf')",
+        '2:1: database.dsn: expected something like "postgresql://smartdorf@127.0.0.1:5432/smartdorf" '
+        '(got "mysql://smartdorf@db.example.org/smartdorf")',
         '6:1: mqtt.1.prot: unknown key; did you mean "port"?',
         '10:12: receivers.bauhof: unknown type "mial"; did you mean "mail"?',
     ]
@@ -94,10 +94,122 @@ def test_a_missing_section_is_named(tmp_path):
     ]
 
 
+MQTT = '[[mqtt]]\nname = "a"\nhost = "h"\nclient_id = "c"\n'
+DATABASE = '[database]\ndsn = "postgresql://smartdorf@db/smartdorf"\n'
+
+
+@pytest.mark.parametrize(
+    ("written_wrong", "said"),
+    [
+        (MQTT + 'port = "x"\n', '7:1: mqtt.1.port: expected a whole number (got "x")'),
+        (MQTT + "port = 99999\n", "7:1: mqtt.1.port: expected at most 65535 (got 99999)"),
+        (MQTT + "session_expiry_days = 0\n", "7:1: mqtt.1.session_expiry_days: expected more than 0 (got 0)"),
+        (MQTT + 'tls = "perhaps"\n', '7:1: mqtt.1.tls: expected true or false (got "perhaps")'),
+        (MQTT + 'topics = "a/#"\n', '7:1: mqtt.1.topics: expected a list: ["…", "…"] (got "a/#")'),
+        (MQTT + "topics = []\n", "7:1: mqtt.1.topics: must not be empty"),
+        (
+            MQTT + 'topics = ["a/#/up"]\n',
+            '7:1: mqtt.1.topics.1: "a/#/up" is no topic filter: + and # stand alone between slashes, '
+            "# only at the end",
+        ),
+        (
+            MQTT + 'tls = true\ncert_file = "x"\n',
+            "8:1: mqtt.1.cert_file: cert_file and key_file belong together: give both or none",
+        ),
+        (
+            MQTT + 'ca_file = "x"\n',
+            "7:1: mqtt.1.ca_file: certificates are given, but tls is off: set tls = true",
+        ),
+        (MQTT.replace('"h"', '""'), '5:1: mqtt.1.host: must not be empty (got "")'),
+        (MQTT.replace('"a"', "7"), "4:1: mqtt.1.name: expected a text in quotes (got 7)"),
+        (MQTT.replace("[[mqtt]]", "[mqtt]"), "3:2: mqtt: expected a block [[mqtt]], in two brackets"),
+        (
+            MQTT + '[receivers.it]\nlanguage = "de"\n',
+            "7:12: receivers.it: type is missing; known are log, mail, webhook",
+        ),
+        (
+            MQTT + '[receivers.it]\ntype = "webhook"\nurl = "a.example"\nsecret_file = "x"\n',
+            "9:1: receivers.it.url: expected something like "
+            '"https://leitstelle.example.org/hooks/smartdorf" (got "a.example")',
+        ),
+        (
+            MQTT + '[receivers.it]\ntype = "mail"\nurl_file = "x"\nlangauge = "de"\n',
+            '10:1: receivers.it.langauge: unknown key; did you mean "language"?',
+        ),
+        (
+            MQTT + '[receivers]\nit = "x"\n',
+            '8:1: receivers.it: expected a table of its own: [receivers.it] (got "x")',
+        ),
+        (
+            MQTT + '[log]\nlevel = "warn"\n',
+            '8:1: log.level: expected debug | info | warning | error; did you mean "warning"? (got "warn")',
+        ),
+    ],
+)
+def test_each_mistake_is_told_in_plain_words(tmp_path, written_wrong, said):
+    assert problems(tmp_path, DATABASE + written_wrong) == [said]
+
+
+def test_a_password_in_a_wrong_dsn_is_not_shown(tmp_path):
+    said = problems(tmp_path, '[database]\ndsn = "mysql://me:geheim@db/x"\n' + MQTT)
+    assert said[0].endswith('(got "mysql://me:…@db/x")')
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('a = "x\n', "1:7: is not valid TOML: Illegal character '\\n'; is the closing quote missing?"),
+        (
+            "a = True\n",
+            "1:5: is not valid TOML: Invalid value; texts stand in quotes, true and false are written small",
+        ),
+        ("a = 1\na = 2\n", "2:6: is not valid TOML: Cannot overwrite a value; this key is given twice"),
+        ("a = [\n  1,\n", '2:1: is not valid TOML: it ends in the middle; is a closing ] or """ missing?'),
+        (
+            "[a]\n[b]\n[a]\n",
+            "3:3: is not valid TOML: Cannot declare ('a',) twice; this table is given twice",
+        ),
+        (
+            'a = "C:\\s"\n',
+            "1:10: is not valid TOML: Unescaped '\\' in a string; write \\\\, or the text in single quotes: 'C:\\…'",
+        ),
+    ],
+)
+def test_broken_toml_comes_with_advice(tmp_path, text, said):
+    assert problems(tmp_path, text) == [said]
+
+
+def test_the_environment_reaches_lists_and_connections(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMARTDORF_MQTT__1__HOST", "broker.example.org")
+    monkeypatch.setenv("SMARTDORF_MQTT__1__TOPICS", "application/7/#, application/8/#")
+    monkeypatch.setenv("SMARTDORF_MQTT__1__PASSWORD_FILE", "secrets/mqtt")
+    monkeypatch.setenv("SMARTDORF_RECEIVERS__IT__TYPE", "log")
+    monkeypatch.setenv("SMARTDORF_PORT", "tcp://10.0.0.1:8086")  # as a cluster sets it: none of ours
+    settings = load_settings(written(tmp_path, GOOD))
+    [mqtt] = settings.mqtt
+    assert (mqtt.name, mqtt.host) == ("utility", "broker.example.org")
+    assert mqtt.topics == ("application/7/#", "application/8/#")
+    assert mqtt.password_file == tmp_path / "secrets/mqtt"
+    assert sorted(settings.receivers) == ["bauhof", "it"]
+
+
+def test_a_mistake_in_the_environment_is_told_by_its_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("SMARTDORF_WEB__PORT", "abc")
+    monkeypatch.setenv("SMARTDORF_WEB__HSOT", "::")
+    monkeypatch.setenv("SMARTDORF_MQTT__3__HOST", "h")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(written(tmp_path, GOOD))
+    assert [str(problem) for problem in caught.value.problems] == [
+        "SMARTDORF_MQTT__3__HOST: there is nothing of that name to override",
+        'SMARTDORF_WEB__HSOT: unknown key; did you mean "host"?',
+        'SMARTDORF_WEB__PORT: expected a whole number (got "abc")',
+    ]
+
+
 def test_two_connections_may_not_share_a_client_id(tmp_path):
     twice = GOOD + '\n[[mqtt]]\nname = "second"\nhost = "h"\nclient_id = "smartdorf"\n'
     assert problems(tmp_path, twice) == [
-        '1:1: two MQTT connections have the client_id "smartdorf"; each needs its own'
+        '16:1: mqtt.2.client_id: two MQTT connections have the client_id "smartdorf"; each needs its own'
     ]
 
 
