@@ -109,20 +109,21 @@ class _Loader:
         first: dict[str, str] = {}  # where each name of this path stands
         for file in rule_files(path):
             root = read_yaml(file)
-            if root.value is None:  # unreadable, no YAML, or empty
-                self.complete = self.complete and not root.source.problems
-            else:
+            in_rules = 0
+            if root.value is not None:
                 root.check_keys(["groups"], ["groups"])
                 for group, index, node in _rule_nodes(root):
-                    self._add_rule(first, reader, group, index, node)
+                    in_rules += self._add_rule(first, reader, group, index, node)
+            # what is wrong around the rules (no YAML, "rule:", a key that stands twice) may hide some of them
+            self.complete = self.complete and len(root.source.problems) == in_rules
             self.problems += root.source.problems
         self.notes += reader.notes
 
-    def _add_rule(self, first: dict[str, str], reader: _Reader, group: str, index: int, node: Node) -> None:
-        source = node.source
-        alert = node["alert"].value if isinstance(node.value, dict) else None
-        name = alert if isinstance(alert, str) else ""  # what it is instead, the reader says
-        before = len(source.problems)
+    def _add_rule(self, first: dict[str, str], reader: _Reader, group: str, index: int, node: Node) -> int:
+        """Returns the number of problems that are the rule's own."""
+        source, before = node.source, len(node.source.problems)
+        given = node["alert"].value
+        name = given if isinstance(given, str) else ""
         if name in first:
             message = _("a rule of this name stands already in {place}").format(place=first[name])
             node["alert"].problem(message)
@@ -142,6 +143,7 @@ class _Loader:
             self.broken.add(name)
         else:
             self.rules[name] = rule
+        return len(found)
 
 
 def _prefixed(where: str, problems: Iterable[Problem]) -> list[Problem]:
@@ -311,10 +313,13 @@ class _Reader:
         return texts
 
     def _notify(self, node: Node) -> tuple[str, ...]:
-        names = []
+        names: dict[str, None] = {}
         for element in node.elements():
             name = element.text()
-            names.append(name)
+            if name in names:
+                element.problem(_('"{name}" stands twice').format(name=name))
+                self.tolerated += 1
+            names[name] = None
             if self._receivers is not None and name and name not in self._receivers:
                 advice = _('unknown receiver "{name}"; add [receivers.{name}] to smartdorf.toml')
                 element.problem(advice.format(name=name) + did_you_mean(name, self._receivers))
@@ -332,8 +337,9 @@ def _condition(node: Node, scope: Scope) -> Condition | None:
 
 
 def _tags(node: Node) -> dict[str, str]:
-    whole = {name: value for name, value in node.items() if type(value.value) is int}
-    return {name: str(value.value) if name in whole else value.text() for name, value in node.items()}
+    return {
+        name: str(value.value) if type(value.value) is int else value.text() for name, value in node.items()
+    }
 
 
 def _parse_hold(node: Node) -> Hold:

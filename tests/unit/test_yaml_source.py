@@ -427,3 +427,13 @@ def test_any_text_is_read_or_refused_but_never_fails(text: str) -> None:
 @given(st.text(alphabet="ab01:-[]{},&*!|>'\"#?%@` \n\t~<.", max_size=40))
 def test_any_punctuation_is_read_or_refused_but_never_fails(text: str) -> None:
     parse_yaml(text, "any.yaml").plain()
+
+
+def test_a_required_key_needs_a_value() -> None:
+    root = parse_yaml("de:\nen: Null\nfr: ''\n", "rules.yaml")
+    root.check_keys(["de", "en", "fr"], ["de", "en", "fr"])
+
+    assert problems_of(root) == [
+        'rules.yaml:1:1: "de" has no value',
+        'rules.yaml:2:1: "en" has no value; Null means nothing here, put it in quotes',
+    ]

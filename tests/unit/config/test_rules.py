@@ -116,8 +116,36 @@ def test_a_rule_has_gone_only_when_it_is_certain_that_nobody_has_it(tmp_path: Pa
     write(tmp_path / "broken.yaml", name="Broken", when="full")
     rules = load(tmp_path)
     assert [name for name in ("Good", "Broken", "Gone") if rules.has_gone(name)] == ["Gone"]
-    (tmp_path / "unreadable.yaml").write_text("groups: [", encoding="utf-8")
-    assert not load(tmp_path).has_gone("Gone")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "groups: [",
+        "group:\n  - {name: waste, rules: [{alert: Gone}]}",
+        "groups:\n  name: waste\n  rules: [{alert: Gone}]",
+        "groups:\n  - name: waste\n    rule: [{alert: Gone}]",
+        "groups:\n  - name: waste\n    rules: {alert: Gone}",
+        "groups:\n  - name: waste\n    rules: [{alert: Good}]\n    rules: [{alert: Gone}]",
+        "groups:\n  - name: waste\n    rules:\n      - alert: Good\n        alert: Gone",  # the dash was forgotten
+        "groups:\n  - name: waste\n    rules:\n      - alert:\n        for: 30m",
+    ],
+)
+def test_a_mistake_around_a_rule_does_not_count_as_its_removal(tmp_path: Path, text: str) -> None:
+    (tmp_path / "broken.yaml").write_text(text, encoding="utf-8")
+    rules = load(tmp_path)
+    assert rules.problems
+    assert not rules.has_gone("Gone")
+
+
+def test_a_receiver_that_stands_twice_is_told_once(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.yaml")
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("[bauhof]", "[bauhof, it, bauhof]"), encoding="utf-8"
+    )
+    (rule,) = (rules := load(tmp_path))
+    assert rule.notify == ("bauhof", "it")
+    assert [f"{problem.line}:{problem.column}" for problem in rules.problems] == ["10:30"]
 
 
 def test_the_same_name_in_two_files_of_one_folder_names_both(tmp_path: Path) -> None:
