@@ -6,7 +6,7 @@ them and then calls ``state.apply``. Event time only; the clock is whoever calls
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from smartdorf.alerting.binding import BoundRules, Instance, bind
@@ -201,4 +201,14 @@ def _next_due(
             begin = begin_of(view, instance, slot, at)
             if begin is not None:
                 found.append(begin + offset)
+        if instance.plan.silence is not None:
+            found += _changes_after(instance, at)
     return min((due for due in found if after is None or due > after), default=None)
+
+
+def _changes_after(instance: Instance, at: datetime) -> Iterator[datetime]:
+    """When a sensor is to be mounted or taken down: from then on the silence counts from another time."""
+    for installation in instance.installations:
+        for time in (installation.valid_from, installation.valid_to):
+            if time is not None and time > at:
+                yield time

@@ -47,11 +47,11 @@ def surely_holds_not(view: View, instance: Instance, at: datetime) -> bool:
 
 
 def current(view: View, instance: Instance, metric: str, at: datetime) -> list[Choice]:
-    """The newest value of each sensor that tells ``metric``; else the last one of those that were taken down."""
+    """The newest value of each sensor that tells ``metric``; else those of the last that was taken down."""
     if instance.device is not None:
         return list(view.readings(instance.device.id, metric))
     found: list[Choice] = []
-    former: Choice | None = None
+    former: dict[datetime, list[Choice]] = {}  # by when they were taken down
     for installation in instance.installations:
         for series, reading in view.readings(installation.device_id, metric):
             if not installation.covers(series[1], reading[1]) or not is_of(
@@ -60,9 +60,9 @@ def current(view: View, instance: Instance, metric: str, at: datetime) -> list[C
                 continue
             if installation.valid_to is None or at < installation.valid_to:
                 found.append((series, reading))
-            elif former is None or reading[1] > former[1][1]:
-                former = (series, reading)
-    return found or ([former] if former is not None else [])
+            else:
+                former.setdefault(installation.valid_to, []).append((series, reading))
+    return found or (former[max(former)] if former else [])
 
 
 def begin_of(view: View, instance: Instance, slot: int, at: datetime) -> datetime | None:
@@ -74,8 +74,13 @@ def begin_of(view: View, instance: Instance, slot: int, at: datetime) -> datetim
 
 
 def _silent_since(view: View, instance: Instance, at: datetime) -> datetime | None:
-    """The last uplink, or the mounting where that was later: nobody misses a sensor that is still in its box."""
-    mounted = [i for i in instance.installations if i.valid_to is None or at < i.valid_to]
+    """The last uplink, or the mounting where that was later: nobody misses a sensor that is still in its box.
+
+    One that is to be mounted in future is in its box until then.
+    """
+    mounted = [i for i in instance.installations if i.in_force(at)]
+    if not mounted:
+        mounted = [i for i in instance.installations if i.valid_from > at]
     if instance.device is not None:
         times = [i.valid_from for i in mounted]
         heard = view.heard(instance.device.id)
@@ -92,13 +97,17 @@ class Moment:
     def __init__(self, view: View, instance: Instance, at: datetime, fresh: Collection[Series]) -> None:
         self._view = view
         self._instance = instance
-        self._fresh = fresh
         plan = instance.plan
         self._choices = [current(view, instance, metric, at) for _slot, metric in plan.values]
-        for choices in self._choices:  # several series: a moment is not earlier than what is seen in it
-            for _series, (_value, time) in choices:
-                at = max(at, time)
+        newest = max((time for choices in self._choices for _series, (_value, time) in choices), default=at)
+        if newest > at:  # a moment is not earlier than what is seen in it; by then a sensor may have been swapped
+            at = newest
+            self._choices = [current(view, instance, metric, at) for _slot, metric in plan.values]
         self.at = at
+        seen = {series for choices in self._choices for series, _reading in choices}
+        for _slot, metric in plan.ages:
+            seen.update(series for series, _reading in current(view, instance, metric, at))
+        self._fresh = seen.intersection(fresh)  # without the late value of a sensor that was swapped
         self._slots = instance.template.copy()
         for slot in (
             *(slot for slot, _metric in plan.ages),

@@ -201,6 +201,13 @@ def test_the_time_in_the_drawer_is_no_silence() -> None:
     assert village.phase("Silent") == "firing"
 
 
+def test_a_move_that_is_planned_does_not_pause_the_silence() -> None:
+    planned = [Installation(1, 1, LONG_AGO, valid_to=at(5000)), Installation(1, 2, at(5000))]
+    village = Village(make_rules("Silent"), places=[make_place(1), make_place(2)], installations=planned)
+    village.see(0).tick(27 * 60)
+    assert village.phase("Silent") == "firing"
+
+
 def test_silence_may_have_to_last_as_well() -> None:
     village = Village(make_rules("PlaceSilent"))
     village.see(0).tick(24 * 60)
@@ -322,6 +329,27 @@ def test_until_the_new_sensor_has_spoken_the_last_value_of_the_old_one_stands() 
     village.see(0, device=1, container_tilted=1)
     swapped = [Installation(1, 1, LONG_AGO, valid_to=at(10)), Installation(2, 1, at(10))]
     village.rebind(10, installations=swapped).see(20, device=2).tick(30)
+    assert village.log == [("Tilted", "pending", 0), ("Tilted", "fired", 30)]
+
+
+def test_a_late_value_of_the_old_sensor_does_not_count_beside_the_new_one() -> None:
+    swapped = [Installation(1, 1, LONG_AGO, valid_to=at(30)), Installation(2, 1, at(30))]
+    village = Village(
+        make_rules("Full", Leak=LEAK), devices=[make_device(1), make_device(2)], installations=swapped
+    )
+    village.see(40, device=2, fill_level_pct=85, water_leak=0)
+    village.see(20, device=1, fill_level_pct=85, water_leak=1)  # came late, through another gateway
+    assert village.log == [("Full", "pending", 40)]
+    village.see(60, device=2, fill_level_pct=85)
+    assert village.log == [("Full", "pending", 40), ("Full", "fired", 60)]
+
+
+def test_all_channels_of_the_old_sensor_stand_until_the_new_one_has_spoken() -> None:
+    village = Village(make_rules("Tilted"), devices=[make_device(1), make_device(2)])
+    tilted_and_upright = ((0, "container_tilted", 0.0), (1, "container_tilted", 1.0))
+    village.see_all(Observation(1, at(0), tilted_and_upright))
+    swapped = [Installation(1, 1, LONG_AGO, valid_to=at(10)), Installation(2, 1, at(10))]
+    village.rebind(10, installations=swapped).tick(30)
     assert village.log == [("Tilted", "pending", 0), ("Tilted", "fired", 30)]
 
 
