@@ -195,8 +195,11 @@ class Service:
                 on_ready(server.url)
             try:
                 await self._serve(pipeline, notifier)
-            except* SmartdorfError as group:
-                raise _first(group) from None
+            except ExceptionGroup as group:  # what `except*` raises is a group again
+                ours, others = group.split(SmartdorfError)
+                if ours is None or others is not None:
+                    raise
+                raise _first(ours) from None
         log.info("service has stopped")
 
     async def _exit_if_second(self) -> None:

@@ -131,6 +131,16 @@ def test_without_settings_it_says_where_it_looked(tmp_path: Path):
         assert "Traceback" not in done.stderr
 
 
+def test_a_service_whose_schema_is_missing_ends_with_one_line(smartdorf: Shell):
+    with psycopg.connect(smartdorf.dsn, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    with (smartdorf.folder / "smartdorf.toml").open("a") as file:
+        file.write("[web]\nport = 0\n")
+    done = run(smartdorf.folder, "run")
+    assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (1, False), done.stderr
+    assert done.stderr.splitlines()[-1].startswith("The database lacks 4 migration(s) (0001_tables")
+
+
 def test_check_says_everything_at_once_and_is_brief_about_what_ships(smartdorf: Shell):
     file, secret = smartdorf.folder / "smartdorf.toml", smartdorf.folder / "latin"
     secret.write_bytes("schlüssel".encode("latin-1"))
