@@ -100,7 +100,9 @@ class Moment:
         plan = instance.plan
         self._choices = [current(view, instance, metric, at) for _slot, metric in plan.values]
         newest = max((time for choices in self._choices for _series, (_value, time) in choices), default=at)
-        if newest > at:  # a moment is not earlier than what is seen in it; by then a sensor may have been swapped
+        if (
+            newest > at
+        ):  # a moment is not earlier than what is seen in it; by then a sensor may have been swapped
             at = newest
             self._choices = [current(view, instance, metric, at) for _slot, metric in plan.values]
         self.at = at

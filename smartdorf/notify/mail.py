@@ -12,6 +12,7 @@ import logging
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from smartdorf.errors import UsageError
@@ -38,6 +39,9 @@ class MailReceiver:
     urls: tuple[str, ...] = field(repr=False)  # with passwords
     language: str = "de"
     _told: dict[int, set[str]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _under_way: dict[tuple[int, str], asyncio.Future[str]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     _threads: ThreadPoolExecutor = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -65,11 +69,19 @@ class MailReceiver:
 
     async def _tell(self, url: str, message: Notification, told: set[str]) -> str:
         """Empty, or why it failed."""
-        loop = asyncio.get_running_loop()
-        reason = await loop.run_in_executor(self._threads, _notify, url, message)
-        if not reason:
-            told.add(url)  # at once: another address may keep us until we are cancelled
-        return reason
+        key = (message.id, url)
+        if key not in self._under_way:
+            call = asyncio.get_running_loop().run_in_executor(self._threads, _notify, url, message)
+            self._under_way[key] = call
+            call.add_done_callback(partial(self._done, key, told))
+        # a thread cannot be stopped: where we are, the next attempt waits for the same call
+        return await asyncio.shield(self._under_way[key])
+
+    def _done(self, key: tuple[int, str], told: set[str], call: asyncio.Future[str]) -> None:
+        """Remembers who was told, also when nobody waits for the call any more."""
+        del self._under_way[key]
+        if not call.cancelled() and call.exception() is None and not call.result():
+            told.add(key[1])
 
 
 def _check(name: str, url: str) -> None:
@@ -80,7 +92,10 @@ def _check(name: str, url: str) -> None:
     apprise_log = logging.getLogger("apprise")
     apprise_log.propagate = False
     apprise_log.setLevel(logging.DEBUG)
-    scheme = url.partition("://")[0]
+    scheme, separator, _rest = url.partition("://")
+    if not separator:  # the line may be a password
+        advice = _('Receiver "{name}": a line of its file is no Apprise URL; expected e.g. mailtos://…')
+        raise UsageError(advice.format(name=name))
     with warnings.catch_warnings():
         # a plugin imports a module that Python 3.13 no longer has, and copes
         warnings.simplefilter("ignore", DeprecationWarning)

@@ -10,6 +10,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
@@ -58,6 +59,10 @@ class WebhookReceiver:
     wall: Clock = field(default_factory=Clock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        """Raises UsageError for a URL or a secret that cannot work; neither is shown."""
+        if not _is_url(self.url):
+            advice = _('Receiver "{name}": its url is none; expected https://host/path')
+            raise UsageError(advice.format(name=self.name))
         try:
             signing_key(self.secret)
         except UsageError as error:
@@ -80,29 +85,34 @@ class WebhookReceiver:
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT)) as session,
                 session.post(self.url, data=content, headers=headers, allow_redirects=False) as response,
             ):
+                if response.status in range(200, 300):
+                    return (
+                        f"HTTP {response.status}"  # it has it: what else it says may take as long as it likes
+                    )
                 answer = await response.content.read(_ANSWER)
-                return self._judge(response, answer.decode(errors="replace"))
+                raise self._error(response, answer.decode(errors="replace"))
         except TimeoutError as error:
             raise DeliveryError(_("no answer within {seconds:.0f} s").format(seconds=TIMEOUT)) from error
-        except aiohttp.InvalidURL as error:
-            raise RefusedError(_("the URL is none: {url}").format(url=self.url)) from error
         except aiohttp.ClientError as error:
             raise DeliveryError(str(error) or type(error).__name__) from error
 
-    def _judge(self, response: aiohttp.ClientResponse, answer: str) -> str:
+    def _error(self, response: aiohttp.ClientResponse, answer: str) -> DeliveryError | RefusedError:
         result = f"HTTP {response.status} {answer}".strip()
-        if response.ok and response.status < 300:
-            return f"HTTP {response.status}"
         if 300 <= response.status < 400:
             target = response.headers.get("Location", "?")
-            raise RefusedError(
-                _("HTTP {status}: moved to {target}; write that URL into smartdorf.toml").format(
-                    status=response.status, target=target
-                )
-            )
+            moved = _("HTTP {status}: moved to {target}; write that URL into smartdorf.toml")
+            return RefusedError(moved.format(status=response.status, target=target))
         if response.status < 500 and response.status not in (408, 425, 429):
-            raise RefusedError(result)
-        raise DeliveryError(result, _retry_after(response.headers.get("Retry-After", ""), self.wall.now()))
+            return RefusedError(result)
+        return DeliveryError(result, _retry_after(response.headers.get("Retry-After", ""), self.wall.now()))
+
+
+def _is_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        return bool(url.hostname) and url.port != 0 and not any(character.isspace() for character in text)
+    except ValueError:  # a port that is none
+        return False
 
 
 def _retry_after(header: str, now: datetime) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import email
 import email.policy
 import socket
+import threading
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from email.message import EmailMessage
@@ -17,10 +18,10 @@ from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
 from smartdorf.errors import UsageError
-from smartdorf.notify import webhook
+from smartdorf.notify import mail, webhook
 from smartdorf.notify.log import LogReceiver, MissingReceiver
 from smartdorf.notify.mail import MailReceiver
-from smartdorf.notify.receiver import DeliveryError, PartlyToldError, RefusedError
+from smartdorf.notify.receiver import DeliveryError, Notification, PartlyToldError, RefusedError
 from smartdorf.notify.webhook import WebhookReceiver, sign, signing_key
 from tests.support.alerts import NOON, ManualClock, until
 from tests.unit.notify.test_message import make_notification
@@ -113,9 +114,34 @@ async def test_an_unreachable_webhook_is_tried_again() -> None:
         await WebhookReceiver("it", f"http://127.0.0.1:{closed_port()}/", SECRET).send(make_notification())
 
 
-async def test_a_webhook_url_that_is_none_is_refused() -> None:
-    with pytest.raises(RefusedError, match="the URL is none: http://"):
-        await WebhookReceiver("it", "http://", SECRET).send(make_notification())
+@pytest.mark.parametrize(
+    "url", ["http://", "https://:8080/geheim", "https://a b/geheim", "https://h:99999/geheim"]
+)
+def test_a_webhook_url_that_is_none_is_refused_without_showing_it(url: str) -> None:
+    with pytest.raises(
+        UsageError, match=r'Receiver "it": its url is none; expected https://host/path'
+    ) as caught:
+        WebhookReceiver("it", url, SECRET)
+    assert "geheim" not in str(caught.value)
+
+
+async def test_a_webhook_that_took_it_and_never_ends_its_answer_is_not_asked_again() -> None:
+    gone = asyncio.Event()
+
+    async def dawdle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\n")
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        gone.set()
+
+    async with await asyncio.start_server(dawdle, "127.0.0.1", 0) as dawdler:
+        port = dawdler.sockets[0].getsockname()[1]
+        receiver = WebhookReceiver("it", f"http://127.0.0.1:{port}/", SECRET)
+        async with asyncio.timeout(5):
+            assert await receiver.send(make_notification()) == "HTTP 200"
+            await gone.wait()
 
 
 async def test_a_webhook_that_speaks_no_http_is_tried_again() -> None:
@@ -237,6 +263,11 @@ async def test_a_mail_server_that_hangs_holds_up_no_other_receiver(mail_server: 
     [
         ("telepathy://mayor", 'Receiver "bauhof": Apprise does not understand the URL telepathy://…'),
         (
+            "mailto:user:geheim@mail.example",
+            'Receiver "bauhof": a line of its file is no Apprise URL; expected e.g. mailtos://',
+        ),
+        ("geheim", 'Receiver "bauhof": a line of its file is no Apprise URL; expected e.g. mailtos://'),
+        (
             "mailto://user:geheim@mail.example?to=a@b.example,c@d.example",
             "names 2 recipients; write one URL for each",
         ),
@@ -246,6 +277,38 @@ def test_a_url_that_cannot_work_is_refused_without_showing_the_password(url: str
     with pytest.raises(UsageError, match=advice) as caught:
         MailReceiver("bauhof", (url,))
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("when", ["before the next attempt", "during it"])
+async def test_a_mail_that_leaves_after_we_stopped_waiting_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    calls: list[str] = []
+    begun, go, left = threading.Event(), threading.Event(), threading.Event()
+
+    def send_slowly(url: str, _message: Notification) -> str:
+        calls.append(url)
+        begun.set()
+        assert go.wait(10)
+        left.set()
+        return ""
+
+    monkeypatch.setattr(mail, "_notify", send_slowly)
+    receiver = MailReceiver("bauhof", ("mailto://127.0.0.1?from=a@b.example&to=c@d.example",))
+    sending = asyncio.create_task(receiver.send(make_notification()))
+    await asyncio.to_thread(begun.wait, 10)
+    sending.cancel()  # as the notifier does after a minute
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    if when == "before the next attempt":
+        go.set()
+        await asyncio.to_thread(left.wait, 10)
+        await asyncio.sleep(0.1)
+    again = asyncio.create_task(receiver.send(make_notification()))
+    await asyncio.sleep(0)
+    go.set()
+    assert await again == "told 1 address(es)"
+    assert len(calls) == 1
 
 
 def test_a_mail_receiver_without_an_address_is_refused() -> None:

@@ -20,7 +20,7 @@ VALUES = st.one_of(
 
 @st.composite
 def observations(draw: st.DrawFn) -> Observation:
-    values = {name: value for name, value in draw(st.lists(VALUES, max_size=2))}
+    values = dict(draw(st.lists(VALUES, max_size=2)))
     channel = draw(st.sampled_from([0, 0, 0, 1]))
     told = tuple((channel, name, value) for name, value in values.items())
     return Observation(draw(st.integers(1, 3)), at(draw(MINUTES)), told)
