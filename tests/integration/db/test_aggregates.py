@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.support.postgres import Database
-from tests.support.series import FALL_BACK, SPRING_FORWARD, insert, metric_ids
+from tests.support.series import FALL_BACK, SPRING_FORWARD, insert, metric_ids, refresh
 
 BERLIN = ZoneInfo("Europe/Berlin")
 STEP = timedelta(minutes=20)
@@ -19,14 +19,6 @@ def night(around: datetime) -> list[tuple[datetime, float]]:
     """Three values an hour over two days before and after; they rise and fall, and no two are alike."""
     start = around - timedelta(days=2)
     return [(start + STEP * i, 10 + (i * 37 % 101) / 8) for i in range(4 * 72)]
-
-
-def refresh(database: Database) -> None:
-    """What TimescaleDB's jobs do; ordinary views need none."""
-    if database.profile == "timescale":
-        with psycopg.connect(database.dsn, autocommit=True) as connection:
-            for view in VIEWS:
-                connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, NULL)")
 
 
 def fetch(connection: psycopg.Connection, view: str, metric: int) -> dict[datetime, tuple[float, ...]]:

@@ -9,7 +9,7 @@ from smartdorf.db import policies
 from smartdorf.db.policies import Change, Policy, wanted
 from smartdorf.db.retention import Retention, delete_expired
 from tests.support.postgres import Database
-from tests.support.series import insert, metric_ids
+from tests.support.series import insert, metric_ids, refresh
 
 DAY = timedelta(days=1)
 KEEP = {"short": 60 * DAY, "standard": 400 * DAY, "long": 3660 * DAY}
@@ -38,7 +38,7 @@ def test_a_new_database_has_none_and_gets_all(database: Database):
     assert policies.plan(database.dsn, DEFAULT) == [
         Change(None, policy) for policy in sorted(DEFAULT, key=_key)
     ]
-    assert len(policies.apply(database.dsn, DEFAULT)) == 7
+    assert len(policies.apply(database.dsn, DEFAULT)) == 12
     assert policies.plan(database.dsn, DEFAULT) == []
     assert policies.apply(database.dsn, DEFAULT) == []
 
@@ -55,6 +55,15 @@ def test_a_changed_setting_changes_what_it_concerns_and_nothing_else(database: D
     }
     policies.apply(database.dsn, later)
     assert policies.plan(database.dsn, later) == []
+
+
+def test_another_retention_moves_all_windows(database: Database):
+    policies.apply(database.dsn, DEFAULT)
+    longer = wanted(compress_after=14 * DAY, late=93 * DAY)
+    assert (
+        len(policies.apply(database.dsn, longer)) == 8
+    )  # of six aggregates, and when their hours are compressed
+    assert policies.plan(database.dsn, longer) == []
 
 
 def test_policies_of_somebody_else_are_left_alone(database: Database):
@@ -107,8 +116,7 @@ async def test_a_refresh_never_takes_away_the_aggregates_of_what_was_deleted(dat
         short, standard = metrics["parking_occupied"], metrics["air_temperature_c"]
         insert(connection, [(old, 1.0), (old + timedelta(minutes=30), 0.0)], metric=short)
         insert(connection, [(old, 20.0)], metric=standard)
-        for view in ("measurement_hourly", "measurement_daily", "measurement_monthly"):
-            connection.execute(f"CALL refresh_continuous_aggregate('{view}', NULL, NULL)")
+        refresh(database)
         policies.apply(database.dsn, DEFAULT)
         await delete_expired(database.dsn, "timescale", Retention(KEEP, CLASSES), now)
         assert connection.execute(
@@ -120,6 +128,8 @@ async def test_a_refresh_never_takes_away_the_aggregates_of_what_was_deleted(dat
         for view in ("measurement_hourly", "measurement_daily", "measurement_monthly"):
             rows = connection.execute(f"SELECT metric_id, average, samples FROM {view} ORDER BY metric_id")
             assert sorted(rows.fetchall()) == sorted([(short, 0.5, 2), (standard, 20.0, 1)]), view
+        for view in ("state_part_hourly", "state_part_daily"):
+            assert connection.execute(f"SELECT seconds[1] FROM {view}").fetchall() == [(1800,)], view
 
 
 def _key(policy: Policy) -> tuple[str, str]:

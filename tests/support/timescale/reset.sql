@@ -22,7 +22,8 @@ BEGIN
     LOOP
         EXECUTE command;
     END LOOP;
-    FOR command IN
+    -- names first: what falls with something else has none by then
+    FOREACH command IN ARRAY ARRAY(
         SELECT format('DROP %s IF EXISTS public.%I CASCADE',
                       CASE relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'SEQUENCE' END, relname)
         FROM pg_class AS found
@@ -34,12 +35,12 @@ BEGIN
           AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = found.oid AND deptype = 'e')
         UNION ALL
         SELECT format('DROP TYPE IF EXISTS %s CASCADE', found.oid::regtype) FROM pg_type AS found
-        WHERE typnamespace = 'public'::regnamespace AND typtype IN ('d', 'e', 'r')
+        WHERE typnamespace = 'public'::regnamespace AND (typtype IN ('d', 'e', 'r') OR EXISTS (SELECT FROM pg_class WHERE oid = typrelid AND relkind = 'c'))
           AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = found.oid AND deptype = 'e')
         UNION ALL
         SELECT format('DROP OWNED BY %1$I CASCADE; DROP ROLE %1$I', rolname) FROM pg_roles
         WHERE rolname NOT LIKE 'pg\_%' AND rolname <> current_user
-    LOOP
+    ) LOOP
         EXECUTE command;
     END LOOP;
 END
