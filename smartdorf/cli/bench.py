@@ -10,6 +10,7 @@ from rich.table import Table
 
 from smartdorf.bench.ingest import Plan, Report, bench_ingest
 from smartdorf.bench.latency import Milliseconds
+from smartdorf.cli.bench_store import store
 from smartdorf.cli.context import JsonOption, console, print_json, run_async, stderr
 from smartdorf.i18n import gettext as _
 
@@ -23,6 +24,9 @@ app = typer.Typer(
 @app.callback()
 def bench() -> None:
     """Measure how fast smartdorf is on this machine, with real processes."""
+
+
+app.command()(store)
 
 
 @app.command()

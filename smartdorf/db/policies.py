@@ -78,7 +78,9 @@ def apply(dsn: str, policies: Sequence[Policy]) -> list[Change]:
         # an aggregate may be compressed only while it is refreshed: that comes first and goes last
         for policy in sorted((c.before for c in changes if c.before), key=_KINDS):
             connection.execute(_REMOVE[policy.kind], (policy.relation,))
-        for policy in sorted((c.after for c in changes if c.after), key=_KINDS, reverse=True):
+        new = {change.after for change in changes}
+        # in the order given: the job of the hours has the lower number and, when both are due, runs before the days'
+        for policy in sorted((policy for policy in policies if policy in new), key=_KINDS, reverse=True):
             _add(connection, policy)
     return changes
 

@@ -111,14 +111,15 @@ async def open_pool(dsn: str, *, size: int = 3) -> AsyncIterator[asyncpg.Pool]:
 
 
 @asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """One connection for a command that runs and ends."""
+async def connected(dsn: str, *, plan_anew: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    """One connection for a command that runs and ends. ``plan_anew``: no statement is kept prepared."""
     try:
         with mapped_errors():
             connection = await asyncpg.connect(
                 dsn,
                 timeout=CONNECT_TIMEOUT,
                 command_timeout=COMMAND_TIMEOUT,
+                statement_cache_size=0 if plan_anew else 100,
                 server_settings={"application_name": _application("command")},
             )
     except DatabaseUnavailableError as error:

@@ -1,4 +1,4 @@
-"""`smartdorf bench ingest`, small: real processes, rows that are counted, one document."""
+"""`smartdorf bench`, small: real processes, rows that are counted, one document."""
 
 import json
 import subprocess
@@ -41,9 +41,7 @@ def test_a_small_benchmark_gives_one_document_and_leaves_no_database(
     assert report["database"]["embedded"] is False
     stages = {"parse JSON", "decode", "rules", "rows", "write 1 at a time", "write 1000 at a time"}
     assert stages <= set(report["stages_us_per_uplink"])
-    with psycopg.connect(postgres_server.dsn) as connection:
-        left = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'smartdorf_bench%'")
-        assert left.fetchall() == []
+    assert _scratch_databases(postgres_server.dsn) == set()
 
 
 def test_a_server_that_is_not_there_is_said_in_one_sentence() -> None:
@@ -63,3 +61,47 @@ def test_a_server_that_is_not_there_is_said_in_one_sentence() -> None:
 )
 def test_percentiles_are_times_that_were_measured(seconds: list[float], expected: Milliseconds) -> None:
     assert Milliseconds.of(seconds) == expected
+
+
+@pytest.mark.native_timescale
+def test_a_small_store_is_loaded_compressed_asked_and_dropped(native_db: str) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "smartdorf",
+        "bench",
+        "store",
+        "--scale",
+        "0.004",
+        "--json",
+        "--dsn",
+        native_db,
+    ]
+    before = _scratch_databases(native_db)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["measurements"] == 2 * 5 * 4 * 24 * 365
+    assert report["bytes_after"] < report["bytes_before"] / 4
+    assert report["late_day"]["measurements"] == 2 * 5 * 4 * 24
+    rows = {answer["question"]: answer["rows"] for answer in report["answers"]}
+    assert rows == {
+        "year of one place by hours": 8760,
+        "year of one place by days": 365,
+        "24 hours of one place": 96,
+        "map of all places": 2,
+    }
+    assert _scratch_databases(native_db) <= before  # somebody else may be measuring there
+
+
+def _scratch_databases(dsn: str) -> set[str]:
+    with psycopg.connect(dsn) as connection:
+        found = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'smartdorf_bench%'")
+        return {name for (name,) in found.fetchall()}
+
+
+def test_a_store_without_timescaledb_is_said_in_one_sentence(postgres_server: EmbeddedPostgres) -> None:
+    command = [sys.executable, "-m", "smartdorf", "bench", "store", "--dsn", postgres_server.dsn]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1].startswith("This server has no TimescaleDB")
