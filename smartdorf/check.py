@@ -16,7 +16,7 @@ from smartdorf.app import make_receiver, mqtt_connection
 from smartdorf.clock import Clock
 from smartdorf.config.settings import Settings
 from smartdorf.content import shipped
-from smartdorf.db import migrate, policies
+from smartdorf.db import migrate, policies, storage
 from smartdorf.db.directory import load_directory
 from smartdorf.db.pool import connected, writer_holder
 from smartdorf.directory import Directory
@@ -94,22 +94,33 @@ async def _database(settings: Settings) -> tuple[list[Finding], Directory | None
         )
         findings.append(Finding("warning", subject, message))
     else:
-        findings += await asyncio.to_thread(_policies, settings)
+        findings += await asyncio.to_thread(_background, settings)
     running = _("the service runs: {holder}").format(holder=holder) if holder else _("no service is running")
     findings.append(Finding("note", subject, running))
     return findings, directory
 
 
-def _policies(settings: Settings) -> list[Finding]:
-    database = settings.database
+def _background(settings: Settings) -> list[Finding]:
+    """What TimescaleDB should do by itself, and whether it does."""
+    database, messages = settings.database, []
     compress_after = timedelta(days=database.compress_after_days)
     wanted = policies.wanted(compress_after=compress_after, late=settings.retention.late)
-    if not policies.plan(database.full_dsn, wanted):
-        return []
-    message = _(
-        "compression and aggregates are not set up as the settings say: run `smartdorf db policies apply`"
-    )
-    return [Finding("warning", _("database"), message)]
+    if policies.plan(database.full_dsn, wanted):
+        message = _(
+            "compression and aggregates are not set up as the settings say: run `smartdorf db policies apply`"
+        )
+        messages.append(message)
+    found = storage.look(database.full_dsn, database.profile)
+    for job in storage.failed(found):
+        message = _('TimescaleDB\'s job "{kind} {relation}" has failed: {error}')
+        messages.append(message.format(kind=job.kind, relation=job.relation, error=job.error or "?"))
+    if found.workers < storage.ENOUGH_WORKERS:
+        message = _(
+            "max_worker_processes is {workers}, too few for TimescaleDB's jobs: set it to 32 in postgresql.conf and "
+            "restart the database"
+        )
+        messages.append(message.format(workers=found.workers))
+    return [Finding("warning", _("database"), message) for message in messages]
 
 
 def _directory(content: Content, directory: Directory) -> Iterator[Finding]:

@@ -157,7 +157,8 @@ class _Bench:
                 self.tell(text.format(day=min(week, end), rows=rows, rate=round(rows / seconds)))
             await self._refresh(week - WEEK - DAY, min(week, end))
             await self._compress("measurement", week - COMPRESS_AFTER)
-            await self._compress("measurement_hourly", week - KEPT_LATE - WEEK)
+            for view in policies.HOURS + policies.DAYS:
+                await self._compress(view, week - KEPT_LATE - WEEK)
         return rows, seconds
 
     async def _refresh(self, begin: datetime, end: datetime) -> None:

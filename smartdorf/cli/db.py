@@ -12,6 +12,7 @@ from rich.table import Table
 
 from smartdorf.app import retention_of
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json, run_async, settings_or_exit
+from smartdorf.cli.db_status import status
 from smartdorf.clock import Clock
 from smartdorf.config.durations import format_duration
 from smartdorf.db import migrate as migrations
@@ -23,6 +24,7 @@ from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import load_vocabulary
 
 app = typer.Typer(no_args_is_help=True, help="The database: its schema, its policies, what is too old in it.")
+app.command()(status)
 
 
 class Action(StrEnum):
@@ -39,26 +41,6 @@ def migrate(config: ConfigOption = None) -> None:
     database = settings_or_exit(config).database
     for name in migrations.migrate(database.full_dsn, database.profile):
         console.print(_("applied {name}").format(name=name))
-
-
-@app.command()
-def status(config: ConfigOption = None, as_json: JsonOption = False) -> None:
-    """List the migrations and whether they have been applied. Exit code 1 while one is missing or was changed.
-
-    Example: smartdorf db status --json
-    """
-    database = settings_or_exit(config).database
-    found = migrations.status(database.full_dsn, database.profile)
-    if as_json:
-        print_json([{"name": m.name, "applied": m.applied, "changed": m.changed} for m in found])
-    else:
-        table = Table(_("migration"), _("state"))
-        for migration in found:
-            state = _("applied") if migration.applied else _("missing")
-            table.add_row(migration.name, _("changed since it was applied") if migration.changed else state)
-        console.print(table)
-    if any(not migration.applied or migration.changed for migration in found):
-        raise typer.Exit(1)
 
 
 @app.command()

@@ -19,7 +19,8 @@ from smartdorf.db.migrate import connected_psycopg
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 COMPRESSED = ("device_event", "measurement", "reception", "uplink")
-COMPRESSED_HOURS = ("measurement_hourly", "state_part_hourly")
+HOURS = ("measurement_hourly", "state_part_hourly")
+DAYS = ("measurement_daily", "state_part_daily")
 _KINDS = attrgetter("kind")
 
 
@@ -47,19 +48,13 @@ def wanted(*, compress_after: timedelta, late: timedelta) -> list[Policy]:
 
     An hour is made of raw values and must never be made again once these are deleted: it would vanish. Days are made of
     hours and months of days, which stay, so their windows may reach two buckets further, as TimescaleDB demands.
-    Hours are compressed once nothing can change them any more.
+    Both are compressed once nothing can change them any more.
     """
     return [
         *(Policy(table, "compress", None, compress_after, DAY / 2) for table in COMPRESSED),
-        *(Policy(view, "compress", None, late + 7 * DAY, DAY) for view in COMPRESSED_HOURS),
-        *(
-            Policy(view, "refresh", late, HOUR, HOUR / 2)
-            for view in ("measurement_hourly", "state_part_hourly")
-        ),
-        *(
-            Policy(view, "refresh", late + 3 * DAY, DAY, HOUR)
-            for view in ("measurement_daily", "state_part_daily")
-        ),
+        *(Policy(view, "compress", None, late + 7 * DAY, DAY) for view in (*HOURS, *DAYS)),
+        *(Policy(view, "refresh", late, HOUR, HOUR / 2) for view in HOURS),
+        *(Policy(view, "refresh", late + 3 * DAY, DAY, HOUR) for view in DAYS),
         Policy("frame_part_daily", "refresh", late, DAY, HOUR),
         Policy("measurement_monthly", "refresh", late + 93 * DAY, DAY, DAY),
     ]

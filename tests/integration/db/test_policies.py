@@ -38,7 +38,7 @@ def test_a_new_database_has_none_and_gets_all(database: Database):
     assert policies.plan(database.dsn, DEFAULT) == [
         Change(None, policy) for policy in sorted(DEFAULT, key=_key)
     ]
-    assert len(policies.apply(database.dsn, DEFAULT)) == 12
+    assert len(policies.apply(database.dsn, DEFAULT)) == 14
     assert policies.plan(database.dsn, DEFAULT) == []
     assert policies.apply(database.dsn, DEFAULT) == []
 
@@ -60,9 +60,7 @@ def test_a_changed_setting_changes_what_it_concerns_and_nothing_else(database: D
 def test_another_retention_moves_all_windows(database: Database):
     policies.apply(database.dsn, DEFAULT)
     longer = wanted(compress_after=14 * DAY, late=93 * DAY)
-    assert (
-        len(policies.apply(database.dsn, longer)) == 8
-    )  # of six aggregates, and when their hours are compressed
+    assert len(policies.apply(database.dsn, longer)) == 10  # six aggregates, four of them compressed
     assert policies.plan(database.dsn, longer) == []
 
 

@@ -39,7 +39,15 @@ ALTER MATERIALIZED VIEW measurement_hourly SET (
     timescaledb.enable_columnstore, timescaledb.segmentby = 'place_id, metric_id',
     timescaledb.orderby = 'bucket, device_id, channel'
 );
+ALTER MATERIALIZED VIEW measurement_daily SET (
+    timescaledb.enable_columnstore, timescaledb.segmentby = 'place_id, metric_id',
+    timescaledb.orderby = 'bucket, device_id, channel'
+);
 ALTER MATERIALIZED VIEW state_part_hourly SET (
+    timescaledb.enable_columnstore, timescaledb.segmentby = 'place_id, metric_id',
+    timescaledb.orderby = 'bucket, device_id, channel'
+);
+ALTER MATERIALIZED VIEW state_part_daily SET (
     timescaledb.enable_columnstore, timescaledb.segmentby = 'place_id, metric_id',
     timescaledb.orderby = 'bucket, device_id, channel'
 );
