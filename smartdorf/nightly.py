@@ -1,4 +1,4 @@
-"""What the service does each night while the village sleeps: delete what is too old."""
+"""What the service does each night while the village sleeps: delete what is too old, finish what was to be erased."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from smartdorf.clock import Clock
+from smartdorf.db.erasure import finish_erasures
 from smartdorf.db.migrate import Profile
 from smartdorf.db.retention import Retention, delete_expired
 from smartdorf.errors import SmartdorfError
@@ -40,8 +41,11 @@ async def clear_out(dsn: str, profile: Profile, retention: Retention, clock: Clo
 async def _clear_out_once(dsn: str, profile: Profile, retention: Retention, now: datetime) -> bool:
     try:
         rows = await delete_expired(dsn, profile, retention, now)
+        erasures = await finish_erasures(dsn, profile)
     except SmartdorfError as error:
         log.warning("what is too old could not be deleted, will be tried again", error=str(error))
         return False
     log.info("deleted what is too old", **rows)
+    if erasures:
+        log.warning("finished what had been broken off while it was erased", erasures=erasures)
     return True

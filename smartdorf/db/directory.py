@@ -72,14 +72,14 @@ async def audit(
     """Who did what to whom. Called in the transaction of the change."""
     await connection.execute(
         "INSERT INTO audit_log (actor, action, subject, detail) VALUES ($1, $2, $3, $4::jsonb)",
-        _actor(),
+        actor(),
         action,
         subject,
         json_text(detail or {}),
     )
 
 
-def _actor() -> str:
+def actor() -> str:
     try:
         return f"{getpass.getuser()}@{socket.gethostname()}"
     except (KeyError, OSError):  # a container's user may have no name

@@ -144,21 +144,24 @@ async def _empty_alerts(connection: Connection, retention: Retention, now: datet
     for keep, names in _grouped({name: retention.of(name) for name in retention.classes}).items():
         arguments = {"before": now - keep, "names": names}
         if dry_run:
-            [(found,)] = await _rows(connection, "SELECT count(*)" + _CARRYING, arguments)
-            count += found
+            [(carrying,)] = await _rows(connection, "SELECT count(*)" + _CARRYING, arguments)
+            count += carrying
             continue
         async with connection.transaction():
-            emptied = [row[0] for row in await _rows(connection, "SELECT a.id" + _CARRYING, arguments)]
-            await connection.execute(
-                "UPDATE alert_event e SET inputs = '{}', summary = a.title FROM alert a "
-                "WHERE a.id = e.alert_id AND a.id = ANY(%s)",
-                (emptied,),
-            )
-            await connection.execute(
-                "UPDATE alert SET inputs = '{}', summary = title WHERE id = ANY(%s)", (emptied,)
-            )
-        count += len(emptied)
+            found = [row[0] for row in await _rows(connection, "SELECT a.id" + _CARRYING, arguments)]
+            await empty_alerts(connection, found)
+        count += len(found)
     return count
+
+
+async def empty_alerts(connection: Connection, alerts: list[int]) -> None:
+    """They keep their titles and times, and lose their values and the sentences that name them."""
+    await connection.execute(
+        "UPDATE alert_event e SET inputs = '{}', summary = a.title FROM alert a "
+        "WHERE a.id = e.alert_id AND a.id = ANY(%s)",
+        (alerts,),
+    )
+    await connection.execute("UPDATE alert SET inputs = '{}', summary = title WHERE id = ANY(%s)", (alerts,))
 
 
 async def _drop_empty_past(connection: Connection, before: datetime) -> None:

@@ -117,6 +117,36 @@ def test_what_is_too_old_is_counted_before_it_is_deleted(smartdorf: Shell):
     assert smartdorf.json("db", "retention")["quarantine"] == 0
 
 
+def test_what_is_erased_is_counted_asked_for_and_logged(smartdorf: Shell):
+    smartdorf("places", "add", "whg-3", "--type", "meter_point")
+    with psycopg.connect(smartdorf.dsn, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO metric (name, unit, kind) VALUES ('water_volume_m3', 'm3', 'counter')"
+        )
+        connection.execute(
+            "INSERT INTO measurement VALUES (now() - INTERVAL '1 day', 1, 0, 1, 5, 0, 1), (now(), 1, 0, 1, 6, 0, 1)"
+        )
+        what = ("db", "erase", "--reason", "moved out")
+        said = smartdorf(*what, "--place", "wgh-3", "--quantity", "water_volume", "--type", "meter", code=2)
+        assert 'unknown place "wgh-3"; did you mean "whg-3"' in said
+        assert 'of the quantity "water_volume"; did you mean "water_volume_m3"' in said
+        assert 'of the type "meter"; did you mean "meter_point"' in said
+        assert "say what is to go" in smartdorf(*what, code=2)
+        assert "--from is not before --to" in smartdorf(
+            *what, "--place", "whg-3", "--from", "2026-02-01", "--to", "2026-01-01", code=2
+        )
+        assert "Missing option" in smartdorf("db", "erase", "--place", "whg-3", code=2)
+        what = (*what, "--place", "whg-3")
+        assert smartdorf.json(*what, "--dry-run")["measurement"] == 2
+        assert "add --yes" in smartdorf(*what, code=2)  # there is nobody to be asked
+        assert connection.execute("SELECT count(*) FROM measurement").fetchone() == (2,)
+        assert smartdorf.json(*what, "--yes")["measurement"] == 2
+        assert connection.execute("SELECT count(*) FROM measurement").fetchone() == (0,)
+        [(reason, places, rows)] = connection.execute("SELECT reason, places, rows FROM erasure").fetchall()
+        assert (reason, places, rows["measurement"]) == ("moved out", ["whg-3"], 2)
+        assert smartdorf.json(*what, "--yes")["measurement"] == 0
+
+
 def test_policies_are_timescaledbs(smartdorf: Shell):
     assert 'The profile "plain" has no policies.' in smartdorf("db", "policies", "plan", code=2)
     assert "aply" in smartdorf("db", "policies", "aply", code=2)
