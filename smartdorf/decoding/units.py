@@ -15,7 +15,10 @@ from smartdorf.errors import SmartdorfError, did_you_mean
 from smartdorf.i18n import gettext as _
 
 # UCUM's names where the library has another one
-_UCUM = {"Cel": "degC", "[degF]": "degF", "K": "kelvin", "%": "percent", "1": "dimensionless", "l": "L"}
+_UCUM = {
+    "Cel": "degC", "[degF]": "degF", "K": "kelvin", "%": "percent", "1": "dimensionless", "l": "L",
+    "kvarh": "kilovar * hour",
+}  # fmt: skip
 # offered when a unit is misspelt
 _COMMON = (
     "1", "%", "A", "Cel", "K", "L", "L/h", "Pa", "V", "W", "Wh", "[degF]", "bar", "cm", "d", "h", "hPa", "kPa",
@@ -86,7 +89,10 @@ def _clean(value: float) -> float:
 def _registry() -> Any:
     import pint  # noqa: PLC0415 - see above: a third of a second
 
-    return pint.UnitRegistry()
+    registry: Any = pint.UnitRegistry()
+    registry.define("ppb = 1e-9")
+    registry.define("var = volt * ampere")  # reactive, which is what meters call it
+    return registry
 
 
 def _parse(unit: str, like: Any = None) -> Any:
