@@ -27,6 +27,8 @@ FOLDER = Path(__file__).parent / "migrations"
 # TimescaleDB refuses a statement that would unpack more than 100,000 compressed rows. Ours do, rarely and knowingly:
 # a device's history is decoded anew, or a day of a whole class is deleted. (No harm on a server without it.)
 UNPACK_FREELY = "SET timescaledb.max_tuples_decompressed_per_dml_transaction = 0"
+# The first that can be told which sparse indexes to make, and the oldest that the tests run on.
+OLDEST_TIMESCALEDB = (2, 23)
 LOCK = 0x736D6172_74646F72  # "smartdor": one number for all instances
 
 
@@ -134,7 +136,9 @@ def _changed(name: str) -> str:
 
 
 def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
-    found = connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'timescaledb'").fetchone()
+    found = connection.execute(
+        "SELECT default_version, installed_version FROM pg_available_extensions WHERE name = 'timescaledb'"
+    ).fetchone()
     if found is None:
         raise SchemaError(
             _(
@@ -142,6 +146,28 @@ def _require_timescaledb(connection: psycopg.Connection[Any]) -> None:
                 'or set `profile = "plain"` under [database] to try smartdorf out without it.'
             )
         )
+    require_version(*found)
+
+
+def require_version(available: str, installed: str | None) -> None:
+    """Raise SchemaError for a TimescaleDB that is too old: on the server, or in the database."""
+    oldest = ".".join(map(str, OLDEST_TIMESCALEDB))
+    if _version(available) < OLDEST_TIMESCALEDB:
+        message = _(
+            "This server has TimescaleDB {version}; {oldest} or newer is needed: upgrade its package."
+        )
+        raise SchemaError(message.format(version=available, oldest=oldest))
+    if installed is not None and _version(installed) < OLDEST_TIMESCALEDB:
+        message = _(
+            "This database has TimescaleDB {version}; {oldest} or newer is needed, and the server has {available}: run "
+            "`psql -X -c 'ALTER EXTENSION timescaledb UPDATE'` in it, as the first command of its session."
+        )
+        raise SchemaError(message.format(version=installed, oldest=oldest, available=available))
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """``2.23.0-dev`` → (2, 23)."""
+    return tuple(int(part) for part in text.split(".")[:2])
 
 
 @contextmanager

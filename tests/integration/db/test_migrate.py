@@ -131,6 +131,36 @@ def test_a_server_without_timescaledb_is_refused_with_advice(plain_db: str):
         migrate(plain_db, "timescale")
 
 
+@pytest.mark.parametrize(
+    ("available", "installed", "advice"),
+    [
+        (
+            "2.22.1",
+            None,
+            r"This server has TimescaleDB 2\.22\.1; 2\.23 or newer is needed: upgrade its package",
+        ),
+        ("2.9.3", "2.9.3", r"This server has TimescaleDB 2\.9\.3"),
+        (
+            "2.29.2",
+            "2.19.0",
+            r"database has TimescaleDB 2\.19\.0; .* 2\.29\.2: run .*ALTER EXTENSION timescaledb UPDATE",
+        ),
+    ],
+)
+def test_a_timescaledb_that_is_too_old_is_refused_with_advice(
+    available: str, installed: str | None, advice: str
+):
+    with pytest.raises(SchemaError, match=advice):
+        migrations.require_version(available, installed)
+
+
+@pytest.mark.parametrize(
+    ("available", "installed"), [("2.23.0-dev", None), ("2.23.0-dev", "2.23.0-dev"), ("3.0", "2.29.2")]
+)
+def test_a_timescaledb_that_is_new_enough(available: str, installed: str | None):
+    migrations.require_version(available, installed)
+
+
 def test_a_server_that_is_away_is_said_in_one_line():
     with pytest.raises(DatabaseUnavailableError) as caught:
         migrate("postgresql://nobody@127.0.0.1:1/nowhere", "plain")
