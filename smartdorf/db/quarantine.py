@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -89,4 +90,19 @@ async def request_redecode_of_faults(connection: asyncpg.Connection, model: str 
             model,
         )
         await audit(connection, "uplink.redecode", model or "all models", {"devices": count})
+    return count
+
+
+async def request_redecode_since(connection: asyncpg.Connection, model: str, since: datetime) -> int:
+    """Ask the writer to decode anew all that devices of the model have sent since; returns their number."""
+    async with connection.transaction():
+        count: int = await connection.fetchval(
+            "WITH asked AS (INSERT INTO redecode_request (device_id, since) "
+            "SELECT d.id, $2 FROM device d WHERE d.model = $1 "
+            "ON CONFLICT (device_id) DO UPDATE SET requested_at = now(), "
+            "since = least(redecode_request.since, excluded.since) RETURNING 1) SELECT count(*) FROM asked",
+            model,
+            since,
+        )
+        await audit(connection, "uplink.redecode", model, {"devices": count, "since": since})
     return count

@@ -58,33 +58,68 @@ class StoredUplink(NamedTuple):
     object: str | None  # JSON
     reported_time: datetime | None
     encrypted: bool
+    status: str
 
 
 class RedecodeRequest(NamedTuple):
+    """``since``: what gave values is decoded anew as well, from then on; None: only what gave none."""
+
     device_id: int
     requested_at: datetime
+    since: datetime | None
 
 
 async def fetch_redecode_requests(connection: asyncpg.Connection) -> list[RedecodeRequest]:
     """Devices whose stored uplinks are to be decoded anew."""
     rows = await connection.fetch(
-        "SELECT device_id, requested_at FROM redecode_request ORDER BY requested_at"
+        "SELECT device_id, requested_at, since FROM redecode_request ORDER BY requested_at"
     )
     return [RedecodeRequest(*row) for row in rows]
 
 
 _STORED = """
-    SELECT time, deduplication_id, dev_addr, f_cnt, f_port, data, object::text, reported_time, encrypted FROM uplink
-    WHERE device_id = $1 AND (time, deduplication_id) > ($2, $3) AND status IN ('unknown_device', 'fault')
+    SELECT time, deduplication_id, dev_addr, f_cnt, f_port, data, object::text, reported_time, encrypted, status
+    FROM uplink
+    WHERE device_id = $1 AND (time, deduplication_id) > ($2, $3)
+      AND (status IN ('unknown_device', 'fault') OR (time >= $5::timestamptz AND status <> 'retransmission'))
     ORDER BY time, deduplication_id LIMIT $4
 """
 
 
-async def fetch_undecoded(
-    connection: asyncpg.Connection, device_id: int, after: tuple[datetime, UUID], limit: int
+async def fetch_stored(
+    connection: asyncpg.Connection,
+    device_id: int,
+    after: tuple[datetime, UUID],
+    limit: int,
+    since: datetime | None,
 ) -> list[StoredUplink]:
-    """Stored uplinks of the device that gave no values so far, oldest first, those behind ``after``."""
-    return [StoredUplink(*row) for row in await connection.fetch(_STORED, device_id, *after, limit)]
+    """Stored uplinks of the device behind ``after``, oldest first: those without values, and all from ``since`` on."""
+    return [StoredUplink(*row) for row in await connection.fetch(_STORED, device_id, *after, limit, since)]
+
+
+_SUPERSEDED = """
+    DELETE FROM {table} m WHERE m.device_id = $1 AND m.time = ANY ($2::timestamptz[])
+    AND NOT EXISTS (
+        SELECT FROM unnest($3::smallint[], $4::smallint[], $5::timestamptz[]) AS new (channel, metric_id, time)
+        WHERE new.channel = m.channel AND new.metric_id = m.metric_id AND new.time = m.time)
+"""
+
+
+async def delete_superseded(
+    connection: asyncpg.Connection,
+    device_id: int,
+    times: Sequence[datetime],
+    kept: Sequence[tuple[int, int, datetime]],
+) -> None:
+    """Delete what the uplinks of ``times`` gave and give no more.
+
+    ``kept``: channel, metric id and time of what stays.
+    """
+    columns = zip(*kept, strict=True) if kept else ((), (), ())
+    channels, metrics, at = map(list, columns)
+    for table in ("measurement", "measurement_latest"):
+        statement = _SUPERSEDED.format(table=table)
+        await connection.execute(statement, device_id, list(times), channels, metrics, at)
 
 
 class RedecodedRow(NamedTuple):
@@ -115,5 +150,7 @@ async def save_redecoded(connection: asyncpg.Connection, rows: Sequence[Redecode
 async def finish_redecode(connection: asyncpg.Connection, request: RedecodeRequest) -> None:
     """One that was asked again meanwhile, with another model perhaps, stays."""
     await connection.execute(
-        "DELETE FROM redecode_request WHERE device_id = $1 AND requested_at = $2", *request
+        "DELETE FROM redecode_request WHERE device_id = $1 AND requested_at = $2",
+        request.device_id,
+        request.requested_at,
     )

@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 _BEGINNING = (datetime.min.replace(tzinfo=UTC), UUID(int=0))
 SLICE = 500  # uplinks a transaction, so that live ones never wait long
+_USED = ("decoded", "nothing")
 REPLAYED_AT_ONCE = 20  # messages in memory; one may have two megabytes
 
 
@@ -92,7 +93,7 @@ async def _redecode_requests(pipeline: Pipeline) -> list[RedecodeRequest]:
 
 
 async def _redecode(pipeline: Pipeline, request: RedecodeRequest) -> None:
-    """Decode the device's stored uplinks that gave no values so far, oldest first.
+    """Decode the device's stored uplinks, oldest first: what gave no values so far, or all since the time asked for.
 
     Where the database refuses what a decoder made, one by one until the uplink is found: it stays a fault.
     """
@@ -123,10 +124,13 @@ async def _redecode_slice(
     memory = await pipeline.writer.open()
     device = memory.directory.devices[request.device_id]
     async with pipeline.writer.transaction() as connection:
-        stored = await db_requests.fetch_undecoded(connection, device.id, after, size)
+        stored = await db_requests.fetch_stored(connection, device.id, after, size, request.since)
         again = _decode_again(pipeline, memory, device, stored)
         if refusal:
-            again = _Redecoded([_refused(row, device, refusal) for row in stored], [], [])
+            again = _Redecoded([_refused(row, device, refusal) for row in stored], [], [], [])
+        if again.superseded:
+            kept = [(sample.channel, memory.metrics[sample.metric], sample.time) for sample in again.samples]
+            await db_requests.delete_superseded(connection, device.id, again.superseded, kept)
         await db_requests.save_redecoded(connection, again.uplinks)
         await db.insert_measurements(connection, again.measurements, replace=True)
         if len(stored) < size:
@@ -139,6 +143,7 @@ class _Redecoded(NamedTuple):
     uplinks: list[RedecodedRow]
     measurements: list[MeasurementRow | Packed]
     samples: list[Sample]  # what the measurements say
+    superseded: list[datetime]  # of uplinks that gave values before
 
 
 def _refused(row: StoredUplink, device: Device, refusal: str) -> RedecodedRow:
@@ -154,7 +159,7 @@ def _remember(memory: Memory, device: Device, samples: Sequence[Sample]) -> None
     for sample in samples:
         series = (device.id, sample.channel, sample.metric)
         known = latest.get(series) or memory.state.latest.get(series)
-        if known is None or sample.time > known[1]:
+        if known is None or sample.time >= known[1]:
             latest[series] = (sample.value, sample.time)
     memory.state.apply(Evaluation(memory.rules, Changes({}, latest, {}, {}), []))
 
@@ -162,10 +167,14 @@ def _remember(memory: Memory, device: Device, samples: Sequence[Sample]) -> None
 def _decode_again(
     pipeline: Pipeline, memory: Memory, device: Device, stored: Sequence[StoredUplink]
 ) -> _Redecoded:
-    again, oldest = _Redecoded([], [], []), pipeline.oldest()
+    again, oldest = _Redecoded([], [], [], []), pipeline.oldest()
     for row in stored:
-        uplink = _uplink(row, device)
+        uplink = uplink_of(row, device)
         decoded = pipeline.decode(uplink, device, memory.directory)
+        if row.status in _USED:
+            if decoded is None or decoded.fault is not None:
+                continue  # what was read once stays, whatever the new decoder thinks of it
+            again.superseded.append(row.time)
         # made as if it had just come in; only what decoding determines is kept
         made = rows.make_rows(
             uplink, device, decoded, row.time, memory.directory, {}, memory.metrics, oldest=oldest, pack=False
@@ -181,7 +190,7 @@ def _decode_again(
     return again
 
 
-def _uplink(row: StoredUplink, device: Device) -> Uplink:
+def uplink_of(row: StoredUplink, device: Device) -> Uplink:
     return Uplink(
         deduplication_id=row.deduplication_id,
         device=DeviceInfo(device.dev_eui),
