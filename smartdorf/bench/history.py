@@ -50,6 +50,7 @@ _MEASUREMENTS = """
         (4, round((1.2 + 0.3 * sin(day / 4 + device_id) + random() * 0.008)::numeric, 3)::double precision),
         (5, round((3.6 - mod(day::numeric, 365) * 0.0003 + random() * 0.004)::numeric, 3)::double precision)
     ) value (metric_id, value)
+    ON CONFLICT (device_id, channel, metric_id, time) DO NOTHING
 """
 _LATEST = """
     INSERT INTO measurement_latest (device_id, channel, metric_id, time, value, quality, place_id)
