@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from smartdorf.alerting.engine import BoundRules, bind
@@ -17,7 +17,9 @@ from smartdorf.clock import Clock
 from smartdorf.config.settings import Settings
 from smartdorf.content import shipped
 from smartdorf.db import migrate, policies, storage
+from smartdorf.db.backup import backups
 from smartdorf.db.directory import load_directory
+from smartdorf.db.manifest import read_manifest
 from smartdorf.db.pool import connected, writer_holder
 from smartdorf.directory import Directory
 from smartdorf.errors import SmartdorfError, did_you_mean
@@ -26,6 +28,7 @@ from smartdorf.ingest.memory import Content
 from smartdorf.ingest.mqtt_probe import probe
 
 Level = Literal["ok", "note", "warning", "error"]
+OLD_BACKUP = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ async def check(settings: Settings, content: Content) -> list[Finding]:
     """Look at everything; each part is looked at even where another one is broken."""
     findings = [*_content(content), *_receivers(settings, content)]
     database, directory = await _database(settings)
-    findings += database
+    findings += [*database, *_backups(settings, Clock().now())]
     if directory is not None:
         findings += _directory(content, directory)
     findings += await _brokers(settings)
@@ -121,6 +124,26 @@ def _background(settings: Settings) -> list[Finding]:
         )
         messages.append(message.format(workers=found.workers))
     return [Finding("warning", _("database"), message) for message in messages]
+
+
+def _backups(settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Nobody misses a backup before it is needed."""
+    folder, subject = settings.backup.folder, _("backup")
+    if folder is None:
+        yield Finding("warning", subject, _("no backups are made: set [backup] folder; see docs/backup.md"))
+        return
+    found = backups(folder)
+    if not found:
+        yield Finding("warning", subject, _("there is no backup in {folder}").format(folder=folder))
+        return
+    try:
+        age = now - read_manifest(found[0]).taken_at
+    except SmartdorfError as error:
+        yield Finding("error", subject, str(error))
+        return
+    level: Level = "ok" if age < OLD_BACKUP else "warning"
+    message = _("the newest of {count} backups is {hours} hours old")
+    yield Finding(level, subject, message.format(count=len(found), hours=age // timedelta(hours=1)))
 
 
 def _directory(content: Content, directory: Directory) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from smartdorf.app import retention_of
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json, run_async, settings_or_exit
+from smartdorf.cli.db_backup import backup, restore, verify
 from smartdorf.cli.db_erase import erase
 from smartdorf.cli.db_status import status
 from smartdorf.clock import Clock
@@ -27,6 +28,9 @@ from smartdorf.vocabulary import load_vocabulary
 app = typer.Typer(no_args_is_help=True, help="The database: its schema, its policies, what is too old in it.")
 app.command()(status)
 app.command()(erase)
+app.command()(backup)
+app.command()(verify)
+app.command()(restore)
 
 
 class Action(StrEnum):

@@ -24,7 +24,7 @@ from smartdorf.clock import Clock
 from smartdorf.config.settings import Settings
 from smartdorf.db import migrate as migrations
 from smartdorf.db.directory import actor
-from smartdorf.db.erasure import Erasure, count_erased
+from smartdorf.db.erasure import Erasure, count_erased, remember
 from smartdorf.db.erasure import erase as carry_out
 from smartdorf.db.pool import connected
 from smartdorf.errors import UsageError, did_you_mean
@@ -81,6 +81,8 @@ def erase(
     if not dry_run and any(rows.values()):
         if not yes:
             _ask(rows)
+        if settings.backup.folder is not None:
+            remember(settings.backup.folder, erasure)
         rows = run_async(carry_out(database.full_dsn, database.profile, erasure))
     if as_json:
         print_json(rows)

@@ -130,6 +130,14 @@ class RetentionSettings(_Section):
         return timedelta(days=self.short_days - 7)
 
 
+class BackupSettings(_Section):
+    """Where `smartdorf db backup` writes. ``recipients_file``: age public keys, one a line; then it is encrypted."""
+
+    folder: Path | None = None
+    keep: int = Field(default=14, ge=1)
+    recipients_file: Path | None = None
+
+
 class ContentSettings(_Section):
     """Folders with the village's own decoders and rules, beside those that ship; later ones win by name."""
 
@@ -181,6 +189,7 @@ class Settings(_Section):
     receivers: dict[str, ReceiverSettings] = Field(default_factory=dict)
     web: WebSettings = WebSettings()
     retention: RetentionSettings = RetentionSettings()
+    backup: BackupSettings = BackupSettings()
     content: ContentSettings = ContentSettings()
     log: LogSettings = LogSettings()
 
@@ -305,6 +314,6 @@ def _relative_to(value: Any, folder: Path, key: str = "") -> Any:
         return {name: _relative_to(inner, folder, name) for name, inner in value.items()}
     if isinstance(value, list):
         return [_relative_to(inner, folder, key) for inner in value]
-    if isinstance(value, str) and (key.endswith("_file") or key in ContentSettings.model_fields):
+    if isinstance(value, str) and (key.endswith("_file") or key in (*ContentSettings.model_fields, "folder")):
         return str(folder / Path(value).expanduser())
     return value

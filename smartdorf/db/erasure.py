@@ -7,13 +7,16 @@ was to go and not what it was; with it a restore does it again.
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, LiteralString
 from uuid import UUID, uuid4
 
+import msgspec
 import psycopg
 from psycopg.rows import class_row
 from psycopg.sql import SQL, Composed, Identifier
@@ -23,6 +26,7 @@ from smartdorf.db.migrate import UNPACK_FREELY, Profile, mapped_psycopg_errors
 from smartdorf.db.retention import OF_A_DEVICE, empty_alerts
 
 Connection = psycopg.AsyncConnection[Any]
+ERASURES = "erasures.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +83,28 @@ async def finish_erasures(dsn: str, profile: Profile, known: Sequence[Erasure] =
 
 
 async def fetch_erasures(dsn: str) -> list[Erasure]:
-    """The whole log."""
+    """The whole log; empty where the schema is older than it."""
     async with _connected(dsn) as connection:
+        if await _rows(connection, "SELECT to_regclass('public.erasure')") == [(None,)]:
+            return []
         return await _logged(connection, "ORDER BY requested_at")
+
+
+def remember(folder: Path, erasure: Erasure) -> None:
+    """Note it beside the backups as well: these still have what was erased, and the database may get lost."""
+    with (folder / ERASURES).open("ab") as file:
+        file.write(msgspec.json.encode(erasure) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def remembered(folder: Path) -> list[Erasure]:
+    """All that were noted there."""
+    try:
+        lines = (folder / ERASURES).read_bytes().splitlines()
+    except FileNotFoundError:
+        return []
+    return [msgspec.json.decode(line, type=Erasure) for line in lines]
 
 
 @asynccontextmanager

@@ -57,10 +57,10 @@ def migrate(dsn: str, profile: Profile) -> list[str]:
 def status(dsn: str, profile: Profile) -> list[MigrationStatus]:
     """Every migration of the profile and whether it has been applied as it stands here."""
     with connected_psycopg(dsn) as connection:
-        applied = _applied(connection)
+        applied = applied_migrations(connection)
     return [
         MigrationStatus(name, name in applied, applied.get(name, checksum) != checksum)
-        for name, checksum in _files(profile).items()
+        for name, checksum in known_migrations(profile).items()
     ]
 
 
@@ -75,8 +75,8 @@ def require_current(dsn: str, profile: Profile) -> None:
 
 
 def _apply(connection: psycopg.Connection[Any], dsn: str, profile: Profile) -> list[str]:
-    files = _files(profile)
-    for name, checksum in _applied(connection).items():
+    files = known_migrations(profile)
+    for name, checksum in applied_migrations(connection).items():
         if files.get(name, checksum) != checksum:
             raise SchemaError(_changed(name))
     # yoyo reports each migration at INFO; our caller says it once, readably
@@ -106,7 +106,8 @@ def _folders(profile: Profile) -> tuple[Path, Path]:
     return FOLDER / "common", FOLDER / profile
 
 
-def _files(profile: Profile) -> dict[str, str]:
+def known_migrations(profile: Profile) -> dict[str, str]:
+    """This version's migrations and their checksums, in order."""
     paths = [path for folder in _folders(profile) for path in folder.glob("*.sql")]
     return {
         path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
@@ -114,7 +115,7 @@ def _files(profile: Profile) -> dict[str, str]:
     }
 
 
-def _applied(connection: psycopg.Connection[Any]) -> dict[str, str]:
+def applied_migrations(connection: psycopg.Connection[Any]) -> dict[str, str]:
     """Checksums of the migrations that have been applied, by name."""
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migration_checksum (name text PRIMARY KEY, checksum text NOT NULL)"
