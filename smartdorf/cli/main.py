@@ -16,6 +16,8 @@ from smartdorf.cli import alerts, bench, db, decoders, devices, places, quaranti
 from smartdorf.cli.check import check
 from smartdorf.cli.context import stderr
 from smartdorf.cli.demo import demo
+from smartdorf.cli.export import export
+from smartdorf.cli.import_ import import_
 from smartdorf.cli.replay import replay
 from smartdorf.cli.run import run
 from smartdorf.cli.simulate import simulate
@@ -42,6 +44,8 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(replay)
+app.command()(export)
+app.command(name="import")(import_)
 app.command()(simulate)
 app.add_typer(bench.app, name="bench")
 
