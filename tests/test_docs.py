@@ -7,6 +7,8 @@ import pytest
 import typer.main
 
 from smartdorf.cli.main import app
+from smartdorf.metrics import Metrics
+from smartdorf.web.server import Readiness, reasons
 
 ROOT = Path(__file__).parents[1]
 CLI = typer.main.get_command(app)
@@ -45,3 +47,18 @@ def test_what_the_documents_link_to_is_there():
     for path in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_metrics_files_and_reasons_that_the_operations_manual_names_exist():
+    manual = (ROOT / "docs" / "operations.md").read_text()
+    exposed = Metrics("1").render().decode()
+    for name in set(re.findall(r"`(smartdorf_[a-z0-9_]+)`", manual)):
+        assert f"# TYPE {name.removesuffix('_total')}" in exposed or f"# TYPE {name}" in exposed, name
+    for path in set(re.findall(r"(?<![\w/])((?:deploy|rules)/[\w./-]*\w)", manual)):
+        assert path == "deploy/.env" or (ROOT / path).exists(), path  # that one is made from env.example
+    state = Readiness(database=False, writer=False, rules=False, disconnected={"x": "y"})
+    second = Readiness(database=True, writer=False, rules=True)
+    for reason in (*reasons(state), *reasons(second)):
+        assert re.sub("source x.*", "source … is not connected", reason) in manual, reason
+    rules = (ROOT / "rules" / "device_health.yaml").read_text()
+    assert set(re.findall(r"alert: (\w+)", rules)) == set(re.findall(r"\*\*(\w+)\*\*", manual))

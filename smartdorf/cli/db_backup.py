@@ -41,7 +41,10 @@ FileArgument = Annotated[
 IdentityOption = Annotated[Path | None, typer.Option(help="The file with the age private key.")]
 DsnOption = Annotated[
     str | None,
-    typer.Option(help="Another user of the same database: TimescaleDB is restored by a superuser only."),
+    typer.Option(
+        envvar="SMARTDORF_SUPERUSER_DSN",
+        help="Another user of the same database: TimescaleDB is restored by a superuser only.",
+    ),
 ]
 
 

@@ -17,7 +17,9 @@ from smartdorf.cli.check import check
 from smartdorf.cli.context import stderr
 from smartdorf.cli.demo import demo
 from smartdorf.cli.export import export
+from smartdorf.cli.handover import handover
 from smartdorf.cli.import_ import import_
+from smartdorf.cli.init import init
 from smartdorf.cli.replay import replay
 from smartdorf.cli.run import run
 from smartdorf.cli.simulate import simulate
@@ -35,7 +37,9 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(run)
+app.command()(init)
 app.command()(check)
+app.command()(handover)
 app.add_typer(db.app, name="db")
 app.add_typer(devices.app, name="devices")
 app.add_typer(places.app, name="places")
