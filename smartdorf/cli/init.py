@@ -72,7 +72,10 @@ def _steps(folder: Path, answers: setup.Answers, *, compose: bool) -> str:
         f"sudo -u postgres createuser smartdorf; sudo -u postgres createdb --owner smartdorf smartdorf; "
         f'printf "ALTER ROLE smartdorf PASSWORD \'%s\'" "$(cat {secrets / "database"})" | sudo -u postgres psql -q'
     )
-    user = f'mosquitto_passwd -b /etc/mosquitto/passwd smartdorf "$(cat {secrets / "mqtt"})"'
+    user = (
+        "test -e /etc/mosquitto/passwd || install -o mosquitto -m 600 /dev/null /etc/mosquitto/passwd; "
+        f'mosquitto_passwd -b /etc/mosquitto/passwd smartdorf "$(cat {secrets / "mqtt"})"'
+    )
     if answers.mqtt_host not in ("127.0.0.1", "localhost"):
         user = _("on {host}: add the user smartdorf with the password in {file}").format(
             host=answers.mqtt_host, file=secrets / "mqtt"
