@@ -20,6 +20,7 @@ from typing import IO, Any
 import msgspec
 import psycopg
 import pyrage
+from psycopg.sql import SQL, Identifier
 
 from smartdorf.db import pg_tools
 from smartdorf.db.manifest import Manifest, contents
@@ -32,6 +33,14 @@ PARTIAL = ".partial"
 CHUNK = 1 << 20
 # Numbers, times and bytes as text must not depend on anybody's settings.
 _TEXT_FORMS = "SET TimeZone = 'UTC'"
+
+
+# Chunks are tables of their own; each is locked by name, since a compressed one inherits from nothing that we know.
+_LOCKED = """
+    SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND (n.nspname = 'public'
+          OR (n.nspname = '_timescaledb_internal' AND pg_has_role(c.relowner, 'USAGE')))
+"""
 
 
 class BackupError(SmartdorfError):
@@ -82,11 +91,16 @@ def _dump(
         program = pg_tools.find_program("pg_dump", major)
         migrations = applied_migrations(connection)
         connection.execute(_TEXT_FORMS)
+        names = connection.execute(_LOCKED).fetchall()
+        tables = SQL(", ").join(Identifier(*name) for name in names)
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            # before the snapshot, which begins with the first query: TimescaleDB empties a chunk that it compresses by
+            # TRUNCATE, which older snapshots see, and would have lost it. Reading and writing go on.
+            connection.execute(SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(tables))
             (snapshot,) = _one(connection, "SELECT pg_export_snapshot()")
             size, digest = _write_dump(program, dsn, str(snapshot), path, keys)
-            tables = contents(connection, profile)
+            found = contents(connection, profile)
         return Manifest(
             file=path.name,
             size=size,
@@ -98,7 +112,7 @@ def _dump(
             postgresql=major,
             timescaledb=timescaledb_version(connection),
             migrations=migrations,
-            tables=tables,
+            tables=found,
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from subprocess import PIPE
+from time import monotonic, sleep
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,6 +26,8 @@ from smartdorf.db.manifest import Manifest, contents, differences
 from smartdorf.db.migrate import connected_psycopg, known_migrations
 from smartdorf.errors import DatabaseUnavailableError, SchemaError, SmartdorfError, UsageError
 from smartdorf.i18n import gettext as _
+
+LEAVING = 3.0  # seconds
 
 
 class RestoreError(SmartdorfError):
@@ -93,7 +96,10 @@ def swap(dsn: str, scratch: str, now: datetime) -> str | None:
         there = exists(connection, present)
         if there:
             _quiet(dsn)
-            if users := _users(connection, present):
+            deadline = monotonic() + LEAVING
+            while (users := _users(connection, present)) and monotonic() < deadline:
+                sleep(0.1)  # who has just gone is seen a moment longer
+            if users:
                 message = _("the database is still in use by {users}: stop them first")
                 raise RestoreError(message.format(users=", ".join(users)))
         with connection.transaction():  # both or none

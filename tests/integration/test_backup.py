@@ -17,7 +17,9 @@ import pyrage
 import pytest
 
 from smartdorf.db import migrate as migrations
+from smartdorf.db import pg_tools
 from smartdorf.db.backup import take_backup
+from smartdorf.db.manifest import read_manifest
 from smartdorf.db.migrate import migrate
 from smartdorf.db.pool import connect_writer
 from tests.integration.test_cli import Shell
@@ -63,7 +65,7 @@ class Village(Shell):
     def start(self, *words: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "smartdorf", *words]
         return subprocess.Popen(
-            command, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True
         )
 
     def databases(self) -> set[str]:
@@ -204,6 +206,30 @@ def test_a_backup_of_a_later_version_is_refused(plain: Village):
     assert "of a newer smartdorf" in plain("db", "restore", "--yes", code=2)
 
 
+@pytest.mark.native_timescale
+def test_what_timescaledb_would_compress_meanwhile_is_not_lost(
+    native_db: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It empties the chunk, which even an older snapshot sees."""
+    village, real, refused = Village(tmp_path, Database(native_db, "timescale")), pg_tools.start, []
+
+    def compress_first(*arguments: object, **options: object) -> object:
+        with village.connect() as connection:
+            connection.execute("SET lock_timeout = '300ms'")
+            try:
+                connection.execute("SELECT compress_chunk(c) FROM show_chunks('measurement') c")
+            except psycopg.errors.LockNotAvailable:
+                refused.append(True)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(pg_tools, "start", compress_first)
+    manifest = read_manifest(take_backup(native_db, "timescale", village.backups, (), 2, NOW))
+    assert manifest.tables["measurement"].rows == 30
+    monkeypatch.undo()
+    assert village.json("db", "verify")["differences"] == []
+    assert refused
+
+
 # -- files --------------------------------------------------------------------------------------------------
 
 
@@ -337,12 +363,15 @@ def until(true: object, seconds: float = 20) -> None:
 
 
 def test_a_backup_that_is_killed_is_none_and_the_next_one_clears_it_away(plain: Village):
-    with plain.connect() as connection, connection.transaction():
-        connection.execute("LOCK TABLE measurement IN ACCESS EXCLUSIVE MODE")  # pg_dump waits here
-        process = plain.start("db", "backup")
-        until(lambda: list(plain.backups.glob("*.partial")))
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
+    with plain.connect() as connection:
+        # of somebody else, in the same database: pg_dump waits for it
+        connection.execute("CREATE SCHEMA theirs; CREATE TABLE theirs.things (id int)")
+        with connection.transaction():
+            connection.execute("LOCK TABLE theirs.things IN ACCESS EXCLUSIVE MODE")
+            process = plain.start("db", "backup")
+            until(lambda: list(plain.backups.glob("*.partial")))
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
     assert list(plain.backups.glob("*.json")) == []
     assert "there is no backup" in plain("db", "verify", code=2)
     assert plain("db", "backup") == ""
@@ -364,7 +393,7 @@ def test_a_restore_that_is_killed_has_changed_nothing_and_can_be_repeated(villag
     process = village.start("db", "restore", "--yes")
     until(lambda: f"{village.name}_restore" in village.databases())
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
+    process.wait()
     assert village.values() == 30
     assert village.json("db", "restore", "--yes")["kept"]
     assert village.values() == 60030
