@@ -50,11 +50,18 @@ def _hydrostatic(pressure: float, arguments: Sequence[float]) -> float:
     return pressure * METRES_OF_WATER_PER_BAR + zero
 
 
+def _gauge_level(distance: float, arguments: Sequence[float]) -> float:
+    (height,) = arguments
+    return height - distance
+
+
 FORMULAS: Mapping[str, Formula] = {
     # per cent, from the distance down to the content; `empty` is the distance to the bottom of the container
     "fill_level": Formula("m", "%", (Place("empty"), Place("full", 0.0)), _fill_level),
     # metres of water over a submerged pressure probe, plus where the probe hangs on the gauge's scale
     "hydrostatic": Formula("bar", "m", (Place("zero", 0.0),), _hydrostatic),
+    # metres of water, from the distance down to the surface; `height` is where the sensor hangs on the gauge's scale
+    "gauge_level": Formula("m", "m", (Place("height"),), _gauge_level),
 }
 
 

@@ -177,6 +177,17 @@ def test_water_level_is_pressure_over_the_gauges_zero(model: Model):
     assert values(mapped(one, {"p": 100}, z=-0.5))["water_level_m"] == pytest.approx(0.5197162)
 
 
+def test_water_level_is_how_much_lower_than_the_sensor_the_surface_is(model: Model):
+    one = model(
+        "parameters: {h: {unit: m, range: [-100, 5000], de: H, en: H}}\n"
+        "measurements:\n"
+        "  distance_m: {field: d, unit: mm}\n"
+        "  water_level_m: {derive: gauge_level, from: distance_m, height: h}\n"
+    )
+    assert values(mapped(one, {"d": 1500}, h=4.0))["water_level_m"] == 2.5
+    assert mapped(one, {"d": 1500}).missing == ("h",)
+
+
 # -- times ----------------------------------------------------------------------------------------------
 
 METER = (
