@@ -3,7 +3,8 @@
 What stands here is all that a codec in ``decoders/`` may import of smartdorf: see docs/decoders.md.
 """
 
+from smartdorf.decoding import parts
 from smartdorf.decoding.codec import Context
 from smartdorf.decoding.frame import Frame, FrameError
 
-__all__ = ["Context", "Frame", "FrameError"]
+__all__ = ["Context", "Frame", "FrameError", "parts"]

@@ -77,7 +77,9 @@ def test_what_a_model_needs_is_asked_for_until_it_is_known(smartdorf: Shell):
 def test_mistakes_in_the_words_are_answered_with_advice(smartdorf: Shell):
     smartdorf("places", "add", "glas", "--type", "container")
     add = ("devices", "add")
-    assert 'did you mean "milesight/em400-mud"' in smartdorf(*add, EUI, "--model", "milesight/em400", code=2)
+    assert 'did you mean "milesight/em400-mud"' in smartdorf(
+        *add, EUI, "--model", "milesight/em40-mud", code=2
+    )
     assert "expected 16 hex digits" in smartdorf(*add, "24e1", "--model", "milesight/em400-mud", code=2)
     assert 'did you mean "glas"' in smartdorf(
         *add, EUI, "--model", "milesight/em400-mud", "--place", "glass", code=2

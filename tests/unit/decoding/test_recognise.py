@@ -32,15 +32,14 @@ def test_a_device_is_known_by_its_profiles_name(profile: str, model: str):
 
 
 def test_the_vendors_prefix_alone_leaves_a_choice():
-    assert CATALOGUE.recognise(device(dev_eui=MILESIGHT_EUI)) == [
-        "milesight/em300-zld",
-        "milesight/em400-mud",
-    ]
+    of_the_vendor = sorted(name for name in CATALOGUE.models if name.startswith("milesight/"))
+    assert CATALOGUE.recognise(device(dev_eui=MILESIGHT_EUI)) == of_the_vendor
 
 
 def test_profile_and_prefix_together_put_one_in_front():
     found = CATALOGUE.recognise(device("EM400-MUD", MILESIGHT_EUI))
-    assert found == ["milesight/em400-mud", "milesight/em300-zld"]
+    assert found[0] == "milesight/em400-mud"
+    assert "milesight/em300-zld" in found[1:]
 
 
 def test_a_tag_that_names_the_model_decides():

@@ -55,11 +55,11 @@ FRAME = 'name: x, f_port: 85, data: "01755c 04824408"'
         (
             '{name: x, f_port: 85, data: "0175", error: implausible}',
             "had to be refused as implausible, but was as too_short: "
-            "expected at least 3 bytes on f_port 85, got 2",
+            "expected 1 bytes from byte 2 on, the frame has 2",
         ),
         (
             '{name: x, f_port: 85, data: "0175", measurements: {}}',
-            "was refused as too_short: expected at least 3 bytes on f_port 85, got 2",
+            "was refused as too_short: expected 1 bytes from byte 2 on, the frame has 2",
         ),
         (
             '{name: x, f_port: 85, data: "0367b80b", measurements: {device_temperature_c: 300}}',
@@ -115,8 +115,8 @@ def test_a_codec_that_fails_for_a_frame_cut_short_or_on_another_port_is_found(
         ("decoder: milesight/em400-mud\nvectors: []\n", "2:10: there is no vector"),
         ("vectors: []\n", '1:1: "decoder" is missing'),
         (
-            "decoder: milesight/em400\nvectors: [{name: x, f_port: 1, data: '', measurements: {}}]\n",
-            '1:10: unknown model "milesight/em400"; did you mean "milesight/em400-mud"?',
+            "decoder: milesight/em40-mud\nvectors: [{name: x, f_port: 1, data: '', measurements: {}}]\n",
+            '1:10: unknown model "milesight/em40-mud"; did you mean "milesight/em400-mud"?',
         ),
         (
             "decoder: milesight/em400-mud\nvectors:\n  - {name: x, f_port: 1, data: 'xy', measurements: {}}\n",

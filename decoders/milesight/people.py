@@ -1,0 +1,153 @@
+"""Milesight people counters: cameras over doors and in halls (VS121, VS133, VS135), infrared in a passage (VS350).
+
+After the payload tables in the user guides and in the vendor's README of each model. Any f_port (85 unless
+configured), framed as all Milesight sensors (family.py), little endian:
+
+    CC TT V...  CC TT V...  CC TT V...
+C channel, T type, V value: its length follows from channel and type; 20 CE is a record of history, Unix time in front
+
+Totals count since the device was installed, periods since its last report.
+"""
+
+from typing import Any
+
+from smartdorf.decoding import Context, Frame, parts
+
+
+def _version(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    """0110: v1.10"""
+    found["firmware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1):x}"
+    return at + 2
+
+
+def _hardware(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    """0110: v1.1"""
+    found["hardware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1) >> 4}"
+    return at + 2
+
+
+_INFORMATION: parts.Table = {
+    b"\xff\x01": parts.number("protocol_version", "<B"),
+    b"\xff\x03": parts.number("report_interval", "<H"),
+    b"\xff\x09": _hardware,
+    b"\xff\x0a": _version,
+    b"\xff\x0b": parts.fixed("device_status", "on"),
+    b"\xff\x0f": parts.word("lorawan_class", "Class A", "Class B", "Class C", "Class CtoB"),
+    b"\xff\x10": parts.fixed("reboot", "yes"),
+    b"\xff\x16": parts.raw("sn", 8),
+    b"\xff\xfe": parts.fixed("reset_event", "reset"),
+    b"\xff\xff": parts.raw("tsl_version", 2),
+    b"\x01\x75": parts.number("battery", "<B"),
+}
+
+
+def _in_out(prefix: str) -> parts.Reader:
+    return parts.in_order(parts.number(f"{prefix}_in", "<H"), parts.number(f"{prefix}_out", "<H"))
+
+
+def _region_mask(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    """How many regions there are, and a bit for each in which somebody is; big endian, unlike all else."""
+    regions, mask = frame.u8(at), frame.u16(at + 1)
+    found["region_count"] = regions
+    for region in range(min(regions, 16)):
+        found[f"region_{region + 1}"] = mask >> region & 1
+    return at + 3
+
+
+def _regions(first: int, count: int) -> parts.Reader:
+    return parts.in_order(
+        *(parts.number(f"region_{region}_count", "<B") for region in range(first, first + count))
+    )
+
+
+def _flow(start: str) -> parts.Reader:
+    return parts.in_order(*(parts.number(f"{start}_to_{end}", "<H") for end in "abcd"))
+
+
+def _dwell(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    region, average, longest = frame.unpack("<BHH", at)
+    found[f"region_{region}_avg_dwell"] = average
+    found[f"region_{region}_max_dwell"] = longest
+    return at + 5
+
+
+def _lines() -> parts.Table:
+    row: dict[bytes, parts.Reader] = {b"\x0f\xe3": _regions(1, 4), b"\x10\xe4": _dwell}
+    for line in range(4):
+        name, channel = f"line_{line + 1}", 3 + 3 * line
+        row[bytes((channel, 0xD2))] = parts.number(f"{name}_total_in", "<I")
+        row[bytes((channel + 1, 0xD2))] = parts.number(f"{name}_total_out", "<I")
+        row[bytes((channel + 2, 0xCC))] = _in_out(f"{name}_period")
+    return row
+
+
+def _dotted(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    found["firmware_version"] = ".".join(str(part) for part in frame.part(at, 4))
+    return at + 4
+
+
+def _camera_hardware(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    found["hardware_version"] = f"{frame.u8(at)}.{frame.u8(at + 1)}"
+    return at + 2
+
+
+_CAMERA: parts.Table = {
+    **_INFORMATION,
+    b"\xff\x08": parts.raw("sn", 6),
+    b"\xff\x09": _camera_hardware,
+    b"\xff\x1f": _dotted,
+}
+_CAMERA_COUNTS: parts.Table = {
+    b"\x04\xc9": parts.in_order(parts.number("people_count_all", "<B"), _region_mask),
+    b"\x05\xcc": _in_out("people"),
+    b"\x06\xcd": parts.number("people_count_max", "<B"),
+    b"\x07\xd5": _regions(1, 8),
+    b"\x08\xd5": _regions(9, 8),
+    b"\x09\xda": _flow("a"),
+    b"\x0a\xda": _flow("b"),
+    b"\x0b\xda": _flow("c"),
+    b"\x0c\xda": _flow("d"),
+    b"\x0d\xcc": _in_out("people_total"),
+    b"\x0e\xe4": _dwell,
+    b"\x0f\x85": parts.number("timestamp", "<I"),
+}
+
+_PASSAGE_ALARM = {1: "threshold alarm"}
+_HEAT_ALARM = {
+    0: "threshold alarm release", 1: "threshold alarm", 3: "high temperature alarm",
+    4: "high temperature alarm release",
+}  # fmt: skip
+_TEMPERATURE = parts.number("temperature", "<h", 10)
+_TOTAL, _PERIOD = _in_out("total"), _in_out("period")
+
+
+def _passage_record(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    """Only a record of kind 1 has the totals too."""
+    totals = frame.u8(at) == 1
+    at = _PERIOD(frame, at + 1, found)
+    return _TOTAL(frame, at, found) if totals else at
+
+
+_PASSAGE: parts.Table = {
+    b"\x03\x67": _TEMPERATURE,
+    b"\x04\xcc": _TOTAL,
+    b"\x05\xcc": _PERIOD,
+    b"\x0a\xef": parts.number("timestamp", "<I"),
+    b"\x83\x67": parts.in_order(_TEMPERATURE, parts.code("temperature_alarm", _HEAT_ALARM)),
+    b"\x84\xcc": parts.in_order(_TOTAL, parts.code("total_count_alarm", _PASSAGE_ALARM)),
+    b"\x85\xcc": parts.in_order(_PERIOD, parts.code("period_count_alarm", _PASSAGE_ALARM)),
+    b"\x20\xce": parts.each("history", parts.number("timestamp", "<I"), _passage_record),
+}
+
+# information, then what the model measures
+MODELS = {
+    "milesight/vs121": (_CAMERA, _CAMERA_COUNTS),
+    "milesight/vs133": (_INFORMATION, _lines()),
+    "milesight/vs135": (_INFORMATION, _lines()),
+    "milesight/vs350": (_INFORMATION, _PASSAGE),
+}
+
+
+def decode(frame: Frame, context: Context) -> dict[str, Any]:
+    told, measured = MODELS[context.model]
+    return parts.tagged(frame, 2, measured, told)
