@@ -45,14 +45,26 @@ class Recognition:
         profile = _plain(device.device_profile_name)
         if profile and profile in [_plain(name) for name in self.profiles]:
             return 70
-        if profile and any(_plain(name) in profile for name in (model.partition("/")[2], *self.profiles)):
-            return 60
+        named = [
+            len(_plain(name))
+            for name in (model.partition("/")[2], *self.profiles)
+            if _stands_in(name, device.device_profile_name)
+        ]
+        if named:
+            return 60 + min(max(named), 9)  # "ERS CO2" is rather an ERS CO2 than an ERS
         prefix = max((len(oui) for oui in self.oui if device.dev_eui.startswith(oui)), default=0)
         return prefix  # a longer prefix says more
 
 
 def _plain(text: str) -> str:
     return re.sub(r"[\W_]+", "", text).casefold()
+
+
+def _stands_in(name: str, text: str) -> bool:
+    """Whether ``text`` has this name in it, as words of its own: an ERS is not in every "Sensors"."""
+    words = re.split(r"[\W_]+", name.casefold())
+    pattern = r"[\W_]*".join(re.escape(word) for word in words if word)
+    return bool(pattern) and re.search(rf"(?<![^\W_]){pattern}(?![^\W_])", text.casefold()) is not None
 
 
 def read_recognition(node: Node) -> Recognition:

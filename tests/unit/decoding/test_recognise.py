@@ -31,6 +31,14 @@ def test_a_device_is_known_by_its_profiles_name(profile: str, model: str):
     assert CATALOGUE.recognise(device(profile)) == [model]
 
 
+def test_the_longer_name_is_the_better_one():
+    assert CATALOGUE.recognise(device("Elsys ERS CO2 (EU868)"))[:2] == ["elsys/ers-co2", "elsys/ers"]
+
+
+def test_a_short_name_is_not_found_inside_a_word():
+    assert "elsys/ers" not in CATALOGUE.recognise(device("Our sensors"))
+
+
 def test_the_vendors_prefix_alone_leaves_a_choice():
     of_the_vendor = sorted(name for name in CATALOGUE.models if name.startswith("milesight/"))
     assert CATALOGUE.recognise(device(dev_eui=MILESIGHT_EUI)) == of_the_vendor
