@@ -88,11 +88,11 @@ async def test_a_device_added_while_nothing_runs_is_decoded_when_the_service_sta
 async def test_quarantined_messages_are_used_once_their_reason_is_gone(
     database: Database, broker: Mosquitto, folder: Path
 ) -> None:
-    """The clock of ChirpStack's server is an hour and a few seconds ahead: its messages wait until their time comes."""
+    """The clock of ChirpStack's server is an hour and some seconds ahead: its messages wait until their time comes."""
     village, device = speaker(LHT65N)
     await onboard(database, village)
     async with ServiceProcess(folder, database, broker.port) as service:
-        ahead = datetime.now(UTC) + timedelta(hours=1, seconds=4)
+        ahead = datetime.now(UTC) + timedelta(hours=1, seconds=15)
         first, second = (_from(device, ahead + timedelta(milliseconds=n)) for n in (0, 1))
         useless = device.raw(b"Error 503")
         await publish([first, second, useless], host="127.0.0.1", port=broker.port)
