@@ -230,6 +230,17 @@ def test_what_timescaledb_would_compress_meanwhile_is_not_lost(
     assert refused
 
 
+def test_a_server_with_another_timescaledb_or_none_is_told_what_it_needs(plain: Village):
+    plain("db", "backup")
+    [manifest] = plain.backups.glob("*.json")
+    content = json.loads(manifest.read_text())
+    content["timescaledb"] = "2.22.1"
+    manifest.write_text(json.dumps(content))
+    for command in (("verify",), ("restore", "--yes")):
+        assert "the backup needs TimescaleDB 2.22.1, this server has none" in plain("db", *command, code=2)
+    assert plain.values() == 30
+
+
 # -- files --------------------------------------------------------------------------------------------------
 
 
