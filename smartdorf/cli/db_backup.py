@@ -117,8 +117,8 @@ def restore(
 ) -> None:
     """Put a backup in the place of the present database, which is kept under another name.
 
-    Restored beside it first and compared; broken off before the end, nothing has changed. What has been erased since,
-    and what is too old by now, goes again. The service must not run.
+    Restored beside it first, compared, brought to this version's schema, and rid of what has been erased since and of
+    what is too old by now. Broken off before the end, nothing has changed. The service must not run.
 
     Example: smartdorf db restore /var/backups/smartdorf/smartdorf-20261126T013000Z.json
     """
@@ -141,9 +141,11 @@ def restore(
             raise RestoreError(
                 _("it does not hold what it should; nothing was changed:\n{lines}").format(lines=lines)
             )
+        # as the user whose tables they are; and before anybody can see what should be gone
+        inner = db_restore.with_database(database.full_dsn, db_restore.database_of(scratch))
+        migrate(inner, database.profile)
+        run_async(_delete_again(settings, inner, erasures))
         kept = db_restore.swap(admin, scratch, Clock().now())
-    migrate(database.full_dsn, database.profile)
-    run_async(delete_again(settings, erasures))
     report = {**_report(found, [], perf_counter() - start), "kept": kept}
     if as_json:
         print_json(report)
@@ -156,12 +158,11 @@ def restore(
         )
 
 
-async def delete_again(settings: Settings, erasures: Sequence[Erasure]) -> None:
+async def _delete_again(settings: Settings, dsn: str, erasures: Sequence[Erasure]) -> None:
     """A restore must bring back nothing that had to go: what is too old by now, and what was erased since."""
-    database = settings.database
     kept = retention_of(settings, load_vocabulary())
-    await delete_expired(database.full_dsn, database.profile, kept, Clock().now())
-    await finish_erasures(database.full_dsn, database.profile, erasures)
+    await delete_expired(dsn, settings.database.profile, kept, Clock().now())
+    await finish_erasures(dsn, settings.database.profile, erasures)
 
 
 async def _present(settings: Settings) -> tuple[str | None, list[Erasure]]:
