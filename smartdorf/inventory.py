@@ -7,17 +7,14 @@ can end.
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-
 from smartdorf.i18n import gettext as _
-from smartdorf.yaml_source import Node, parse_yaml
+from smartdorf.yaml_source import Node, dump_yaml, parse_yaml
 
 FORMAT = 1
 _HEAD = """\
@@ -88,10 +85,7 @@ def dump_inventory(inventory: Inventory) -> str:
         "places": {slug: _place(entry) for slug, entry in sorted(inventory.places.items())},
         "devices": {eui: _device(entry) for eui, entry in sorted(inventory.devices.items())},
     }
-    yaml, text = YAML(), io.StringIO()
-    yaml.width = 10_000  # a long name stays on its line
-    yaml.dump({key: value for key, value in document.items() if value != {}}, text)
-    return _HEAD + text.getvalue()
+    return _HEAD + dump_yaml({key: value for key, value in document.items() if value != {}})
 
 
 def _place(entry: PlaceEntry) -> dict[str, Any]:

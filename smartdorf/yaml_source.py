@@ -10,6 +10,7 @@ default, the problem is in ``source.problems``, and the caller decides at the en
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from collections.abc import Iterable, Iterator
@@ -109,6 +110,14 @@ def parse_yaml(text: str, name: str) -> Node:
     except (YAMLError, ValueError) as error:
         return source.unreadable(0, 0, invalid.format(problem=str(error).split("\n")[0]))
     return Node(source, None, 1, 1) if root is None else _Wrapping(source).wrap(root)
+
+
+def dump_yaml(document: Any) -> str:
+    """Plain values as text that ``parse_yaml`` reads the same: what looks like a number and is text gets quotes."""
+    yaml, text = YAML(), io.StringIO()
+    yaml.width = 10_000  # a long line stays one
+    yaml.dump(document, text)
+    return text.getvalue()
 
 
 class _Untagged(VersionedResolver):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartdorf.errors import ContentError
-from smartdorf.yaml_source import Node, parse_yaml, read_yaml
+from smartdorf.yaml_source import Node, dump_yaml, parse_yaml, read_yaml
 
 
 def value_of(written: str) -> Any:
@@ -437,3 +437,24 @@ def test_a_required_key_needs_a_value() -> None:
         'rules.yaml:1:1: "de" has no value',
         'rules.yaml:2:1: "en" has no value; Null means nothing here, put it in quotes',
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0004310012345670",
+        "12e3",
+        "no",
+        "null",
+        "~",
+        "2026-05-01T08:00:00Z",
+        "a: b",
+        "- x",
+        "",
+        "=1+1",
+        "ä\nö",
+        "#",
+    ],
+)
+def test_what_is_written_is_read_the_same(text: str):
+    assert parse_yaml(dump_yaml({"a": text, "b": [1.5, text]}), "x").plain() == {"a": text, "b": [1.5, text]}
