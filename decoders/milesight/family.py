@@ -1,4 +1,7 @@
-"""Milesight sensors: one codec for the family, one row of ``MODELS`` for each model (people counters: people.py).
+"""Milesight sensors: one codec for the family, one row of ``MODELS`` for each model.
+
+Here stand the sensors of the EM series, the tracker and the weather station; those of rooms, people, currents and
+heating are in files of their own.
 
 After the payload tables in the user guides of the series and in the vendor's README of each model. Any f_port (85
 unless configured).
@@ -215,41 +218,6 @@ _SOIL: parts.Table = {
     b"\x20\xce": _record(_SOIL_EC, _SOIL_TEMPERATURE, _SOIL_MOISTURE),
 }
 
-_PIR = parts.word("pir", "idle", "trigger")
-_CO2 = parts.number("co2", "<H")
-_PRESSURE = parts.number("pressure", "<H", 10)
-_LIGHT_LEVEL = parts.number("light_level", "<B")
-# an index of air quality; older firmware told ppb in the same bytes
-_TVOC = parts.number("tvoc", "<H", 100)
-_TVOC_UGM3 = parts.number("tvoc_ugm3", "<H")
-_PM25, _PM10 = parts.number("pm2_5", "<H"), parts.number("pm10", "<H")
-
-
-def _ambience(*also: parts.Reader) -> parts.Table:
-    history = (_TEMPERATURE, parts.number("humidity", "<H", 2), _PIR, _LIGHT_LEVEL, _CO2)
-    return {
-        **_CLIMATE,
-        b"\x05\x00": _PIR,
-        b"\x06\xcb": _LIGHT_LEVEL,
-        b"\x07\x7d": _CO2,
-        b"\x08\x7d": _TVOC,
-        b"\x08\xe6": _TVOC_UGM3,
-        b"\x09\x73": _PRESSURE,
-        b"\x0e\x01": parts.word("buzzer_status", "off", "on"),
-        b"\x20\xce": _record(*history, _TVOC, _PRESSURE, *also),
-        b"\x21\xce": _record(*history, _TVOC_UGM3, _PRESSURE, *also),
-    }
-
-
-def _sound(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    """Fields are called after the weights: LAF, LAeq, LAFmax for A and fast."""
-    weight = frame.u8(at)
-    frequency, time = "ZAC?"[weight & 0x03], "IFS?"[weight >> 2 & 0x03]
-    for position, name in enumerate((f"L{frequency}{time}", f"L{frequency}eq", f"L{frequency}{time}max")):
-        found[name] = frame.u16le(at + 1 + 2 * position) / 10
-    return at + 7
-
-
 _MOTION = ("unknown", "start moving", "moving", "stop moving")
 _GEOFENCE = ("inside", "outside", "unset", "unknown")
 
@@ -291,81 +259,42 @@ _TRACKER: parts.Table = {
     b"\x20\xce": _record(_LONGITUDE, _LATITUDE),
 }
 
-_CURRENT_ALARMS = (
-    "threshold_alarm", "threshold_alarm_release", "over_range_alarm", "over_range_alarm_release",
-)  # fmt: skip
+_TILT_ALARMS = ("threshold_x", "threshold_y", "threshold_z")
 
 
-def _current_alarms(name: str) -> parts.Reader:
-    def read(frame: Frame, at: int, found: dict[str, Any]) -> int:
-        bits = frame.u8(at)
-        found[f"{name}_alarm"] = {
-            f"current_{word}": "yes" if bits >> bit & 1 else "no" for bit, word in enumerate(_CURRENT_ALARMS)
-        }
-        return at + 1
-
-    return read
+def _tilt_alarms(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    bits = frame.u8(at)
+    for bit, name in enumerate(_TILT_ALARMS):
+        found[name] = "trigger" if bits >> bit & 1 else "normal"
+    return at + 1
 
 
-def _clamp(channel: int, kind: int, total: str, name: str, divisor: float) -> parts.Table:
-    """One phase: what flowed so far, the current, and the current with its alarms."""
-    current = parts.number(name, "<H", divisor, faults={0xFFFF: "read failed"})
-    highest, lowest = parts.number(f"{name}_max", "<H", divisor), parts.number(f"{name}_min", "<H", divisor)
-    return {
-        bytes((channel, 0x97)): parts.number(total, "<I", 100),
-        bytes((channel + 1, kind)): current,
-        bytes((channel + 1 | 0x80, kind)): parts.in_order(highest, lowest, current, _current_alarms(name)),
-    }
-
-
-_CABLE_TEMPERATURE = parts.number("temperature", "<h", 10, faults=_FAILED)
-_CABLE: parts.Table = {
-    b"\x09\x67": _CABLE_TEMPERATURE,
-    b"\x89\x67": _alarm(
-        _CABLE_TEMPERATURE, "temperature_alarm", "threshold alarm release", "threshold alarm"
-    ),
+_WIND_DIRECTION = parts.number("wind_direction", "<H", 10)
+_WIND_SPEED = parts.number("wind_speed", "<H", 10)
+_PRESSURE = parts.number("pressure", "<H", 10)
+# older firmware has two bytes for the rain, newer four
+_RAIN_16, _RAIN_32 = parts.number("rainfall_total", "<H", 100), parts.number("rainfall_total", "<I", 100)
+_RAIN_TIMES = parts.number("rainfall_counter", "<B")
+_WEATHER_ALARM = {0: "threshold alarm release", 1: "threshold alarm"}
+_WEATHER_RECORD = (_TEMPERATURE, _HUMIDITY, _PRESSURE, _WIND_DIRECTION, _WIND_SPEED)
+_WEATHER: parts.Table = {
+    **_CLIMATE,
+    b"\x05\x84": _WIND_DIRECTION,
+    b"\x06\x73": _PRESSURE,
+    b"\x07\x92": _WIND_SPEED,
+    b"\x08\x77": parts.in_order(_RAIN_16, _RAIN_TIMES),
+    b"\x08\xec": parts.in_order(_RAIN_32, _RAIN_TIMES),
+    b"\x83\x67": parts.in_order(_TEMPERATURE, parts.code("temperature_alarm", _WEATHER_ALARM)),
+    b"\x86\x73": parts.in_order(_PRESSURE, parts.code("pressure_alarm", _WEATHER_ALARM)),
+    b"\x87\x92": parts.in_order(_WIND_SPEED, parts.code("wind_speed_alarm", _WEATHER_ALARM)),
+    b"\x88\xec": parts.in_order(_RAIN_32, _RAIN_TIMES, parts.code("rainfall_alarm", _WEATHER_ALARM)),
+    b"\x20\xce": _record(*_WEATHER_RECORD, _RAIN_16),
+    b"\x21\xce": _record(*_WEATHER_RECORD, _RAIN_32),
 }
-_ONE_PHASE: parts.Table = {**_clamp(3, 0x98, "total_current", "current", 100), **_CABLE}
-_THREE_PHASES: parts.Table = {
-    **_clamp(3, 0x99, "current_chn1_total", "current_chn1", 10),
-    **_clamp(5, 0x99, "current_chn2_total", "current_chn2", 10),
-    **_clamp(7, 0x99, "current_chn3_total", "current_chn3", 10),
-    **_CABLE,
-}
-
-_READ_STATUS = ("Success", "Read Error", "Overload")
-_EVENTS = ("Reserved", "Periodic", "Alarm(Threshold or Mutation)", "Alarm Release")
-_CHILL_ALARM = ("Threshold Alarm Release", "Threshold Alarm", "Mutation Alarm")
-
-
-def _probe(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    found["read_status"] = "Success"
-    return _TEMPERATURE(frame, at, found)
-
-
-def _probe_record(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    parts.packed("<B", ("event_type", 0, 4, _EVENTS), ("read_status", 4, 4, _READ_STATUS))(frame, at, found)
-    return _TEMPERATURE(frame, at + 1, found if found["read_status"] == "Success" else {})
-
-
-_PROBE: parts.Table = {
-    b"\x03\x67": _probe,
-    b"\x83\x67": _alarm(_probe, "temperature_alarm", *_CHILL_ALARM),
-    b"\x93\x67": parts.in_order(
-        _probe, parts.number("temperature_mutation", "<h", 10), parts.word("temperature_alarm", *_CHILL_ALARM)
-    ),
-    b"\xb3\x67": parts.word("read_status", "Read Error", "Overload"),
-    b"\x20\xce": _record(_probe_record),
-}
-
 
 # information and settings, then what the model measures
 MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
-    "milesight/am307": (_WITH_HISTORY, _ambience()),
-    "milesight/am308": (_WITH_HISTORY, {**_ambience(_PM25, _PM10), b"\x0b\x7d": _PM25, b"\x0c\x7d": _PM10}),
     "milesight/at101": (_FEW, _TRACKER),
-    "milesight/ct101": (_FEW, _ONE_PHASE),
-    "milesight/ct310": (_FEW, _THREE_PHASES),
     "milesight/em300-cl": (
         _EM300,
         {
@@ -375,6 +304,7 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
         },
     ),
     "milesight/em300-di": (_EM300, _PULSES),
+    "milesight/em300-di-hall": (_EM300, _PULSES),
     "milesight/em300-mcs": (
         _EM300,
         {**_CLIMATE, b"\x06\x00": _MAGNET, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY, _MAGNET)},
@@ -390,6 +320,14 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
         {**_CLIMATE, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY, parts.unused(1))},
     ),
     "milesight/em300-zld": (_EM300, _LEAK_AND_CLIMATE),
+    "milesight/em310-tilt": (
+        _settings(_SETTINGS),
+        {
+            b"\x03\xcf": parts.in_order(
+                *(parts.number(f"angle_{axis}", "<h", 100) for axis in "xyz"), _tilt_alarms
+            )
+        },
+    ),
     "milesight/em310-udl": (_settings(_SETTINGS), {b"\x03\x82": _DISTANCE, b"\x04\x00": _POSITION}),
     "milesight/em320-th": (_WITH_HISTORY, {**_CLIMATE, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY)}),
     "milesight/em400-mud": (_EM400, _CONTAINER),
@@ -401,9 +339,9 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
         {
             **_CLIMATE,
             **_TEMPERATURE_CHANGE,
-            b"\x05\x7d": _CO2,
+            b"\x05\x7d": parts.number("co2", "<H"),
             b"\x06\x73": _PRESSURE,
-            b"\x20\xce": _record(_CO2, _PRESSURE, _TEMPERATURE, _HUMIDITY),
+            b"\x20\xce": _record(parts.number("co2", "<H"), _PRESSURE, _TEMPERATURE, _HUMIDITY),
         },
     ),
     "milesight/em500-lgt": (
@@ -438,12 +376,7 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
             b"\x20\xce": _record(_DISTANCE),
         },
     ),
-    "milesight/ts201": ({**_WITH_HISTORY, b"\xff\xa0": parts.raw("sensor_id", 9)}, _PROBE),
-    "milesight/ws301": (
-        _FEW,
-        {b"\x03\x00": _MAGNET, b"\x04\x00": parts.word("tamper_status", "installed", "uninstalled")},
-    ),
-    "milesight/ws302": (_FEW, {b"\x05\x5b": _sound}),
+    "milesight/wts506": (_WITH_HISTORY, _WEATHER),
 }
 
 

@@ -1,4 +1,5 @@
-"""Milesight people counters: cameras over doors and in halls (VS121, VS133, VS135), infrared in a passage (VS350).
+"""Milesight people counters: cameras over doors and in halls (VS121, VS13x), infrared in a passage (VS350)
+or over a seat (VS34x, VS370).
 
 After the payload tables in the user guides and in the vendor's README of each model. Any f_port (85 unless
 configured), framed as all Milesight sensors (family.py), little endian:
@@ -139,12 +140,26 @@ _PASSAGE: parts.Table = {
     b"\x20\xce": parts.each("history", parts.number("timestamp", "<I"), _passage_record),
 }
 
+_OCCUPANCY: parts.Table = {b"\x03\x00": parts.word("occupancy", "vacant", "occupied")}
+_ONE_LINE: parts.Table = {
+    b"\x03\xd2": parts.number("total_counter_in", "<I"),
+    b"\x04\xd2": parts.number("total_counter_out", "<I"),
+    b"\x05\xcc": _in_out("periodic_counter"),
+}
+
 # information, then what the model measures
 MODELS = {
     "milesight/vs121": (_CAMERA, _CAMERA_COUNTS),
+    "milesight/vs132": ({**_CAMERA, b"\xff\x16": parts.raw("sn", 8)}, _ONE_LINE),
     "milesight/vs133": (_INFORMATION, _lines()),
     "milesight/vs135": (_INFORMATION, _lines()),
+    "milesight/vs340": (_INFORMATION, _OCCUPANCY),
+    "milesight/vs341": (_INFORMATION, _OCCUPANCY),
     "milesight/vs350": (_INFORMATION, _PASSAGE),
+    "milesight/vs370": (
+        _INFORMATION,
+        {**_OCCUPANCY, b"\x04\x00": parts.code("illuminance", {0: "dim", 1: "bright", 0xFE: "disable"})},
+    ),
 }
 
 

@@ -1,12 +1,12 @@
-"""Milesight WT201: thermostat. Any f_port (85 unless configured), little endian.
+"""Milesight thermostats: WT101 on a radiator, WT201 on a wall. Any f_port (85 unless configured), little endian.
 
-After the payload tables in the WT201 user guide and in the vendor's README of the model. Framed as all Milesight
+After the payload tables in the user guides and in the vendor's README of each model. Framed as all Milesight
 sensors (family.py):
 
     CC TT V...  CC TT V...  CC TT V...
 C channel, T type, V value: its length follows from channel and type
 
-    20 CE SSSSSSSS AAAA BBBB: a record of history
+    20 CE SSSSSSSS AAAA BBBB: a record of history (WT201)
 S Unix time   A fan's mode (bits 0-1) and state (2-3), system on (4), room temperature (5-15)
 B mode (bits 0-1) and state (2-4) of the control, target temperature (5-15); temperatures in 0.1 °C from -100 °C
 """
@@ -54,9 +54,28 @@ def _packed_temperature(name: str, *fields: tuple[str, int, int, tuple[str, ...]
 
 
 _TEMPERATURE = _normal("temperature", parts.number("temperature", "<h", 10))
-_MEASURED: parts.Table = {
+_TARGET = parts.number("target_temperature", "<h", 10)
+_RADIATOR: parts.Table = {
+    b"\x03\x67": parts.number("temperature", "<h", 10),
+    b"\x04\x67": _TARGET,
+    b"\x05\x92": parts.number("valve_opening", "<B"),
+    b"\x06\x00": parts.word("tamper_status", "installed", "uninstalled"),
+    b"\x07\x00": parts.word("window_detection", "normal", "open"),
+    b"\x08\xe5": parts.word(
+        "motor_calibration_result",
+        "success",
+        "fail: out of range",
+        "fail: uninstalled",
+        "calibration cleared",
+        "temperature control disabled",
+    ),
+    b"\x09\x90": parts.number("motor_stroke", "<H"),
+    b"\x0a\x00": parts.word("freeze_protection", "normal", "triggered"),
+    b"\x0b\x90": parts.number("motor_position", "<H"),
+}
+_WALL: parts.Table = {
     b"\x03\x67": _TEMPERATURE,
-    b"\x04\x67": parts.number("target_temperature", "<h", 10),
+    b"\x04\x67": _TARGET,
     b"\x05\xe7": parts.packed(
         "<B", ("temperature_control_mode", 0, 4, _MODE), ("temperature_control_status", 4, 4, _STATUS)
     ),
@@ -88,6 +107,7 @@ def _version(frame: Frame, at: int, found: dict[str, Any]) -> int:
 
 
 _TOLD: parts.Table = {
+    b"\x01\x75": parts.number("battery", "<B"),
     b"\xff\x01": parts.raw("ipso_version", 1),
     b"\xff\x09": parts.raw("hardware_version", 2),
     b"\xff\x0a": _version,
@@ -104,6 +124,8 @@ _TOLD: parts.Table = {
     b"\xff\xff": parts.raw("tsl_version", 2),
 }
 
+MODELS = {"milesight/wt101": _RADIATOR, "milesight/wt201": _WALL}
+
 
 def decode(frame: Frame, context: Context) -> dict[str, Any]:
-    return parts.tagged(frame, 2, _MEASURED, _TOLD)
+    return parts.tagged(frame, 2, MODELS[context.model], _TOLD)
