@@ -218,7 +218,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 f_ports = st.one_of(st.sampled_from([1, 2, 3, 4, 5, 6, 85, 100, 101, 103]), st.integers(0, 255))
 times = st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 parameters = st.dictionaries(
-    st.sampled_from(["mounting_height_m", "full_distance_m", "pressure_min_bar", "gauge_zero_m"]),
+    st.sampled_from(sorted({name for model in CATALOGUE.models.values() for name in model.parameters})),
     st.floats(allow_nan=True, allow_infinity=True),
 )
 

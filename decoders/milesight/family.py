@@ -19,6 +19,7 @@ Channels fe and ff also repeat a setting that a downlink has changed.
 """
 
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from smartdorf.decoding import Context, Frame, parts
@@ -175,9 +176,17 @@ _WATER_ALARM = (
     "none", "water outage timeout alarm", "water outage timeout alarm release", "water flow timeout alarm",
     "water flow timeout alarm release", "gpio alarm", "gpio alarm release",
 )  # fmt: skip
-_WATER = parts.in_order(
-    parts.number("water_conv", "<H", 10), parts.number("pulse_conv", "<H", 10), parts.number("water", "<f")
-)
+
+
+def _water(frame: Frame, at: int, found: dict[str, Any]) -> int:
+    """The reading is in the unit that the device was set to, which the frame does not say; its pulses are plain."""
+    units, pulses, water = frame.unpack("<HHf", at)
+    found["water_conv"], found["pulse_conv"] = units / 10, pulses / 10
+    if isfinite(water):
+        found["water"] = water
+        if units:
+            found["pulse"] = float(round(water * pulses / units))
+    return at + 8
 
 
 def _input(*readers: parts.Reader) -> parts.Reader:
@@ -197,12 +206,12 @@ _PULSES: parts.Table = {
     **_CLIMATE,
     b"\x05\x00": _GPIO,
     b"\x05\xc8": _PULSE,
-    b"\x05\xe1": _WATER,
-    b"\x06\xe1": _WATER,
+    b"\x05\xe1": _water,
+    b"\x06\xe1": _water,
     b"\x85\x00": _alarm(_GPIO, "gpio_alarm", "gpio alarm release", "gpio alarm"),
-    b"\x85\xe1": _alarm(_WATER, "water_alarm", *_WATER_ALARM),
+    b"\x85\xe1": _alarm(_water, "water_alarm", *_WATER_ALARM),
     b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY, _input(_PULSE)),
-    b"\x21\xce": _record(_TEMPERATURE, _HUMIDITY, parts.word("alarm", *_WATER_ALARM), _input(_WATER)),
+    b"\x21\xce": _record(_TEMPERATURE, _HUMIDITY, parts.word("alarm", *_WATER_ALARM), _input(_water)),
 }
 
 # ffff and fffd would be a little below zero; the guide takes them for faults of the probe

@@ -55,6 +55,13 @@ def _gauge_level(distance: float, arguments: Sequence[float]) -> float:
     return height - distance
 
 
+def _pulse_volume(pulses: float, arguments: Sequence[float]) -> float:
+    volume, start = arguments
+    if volume <= 0:
+        return math.nan  # it counts something else
+    return start + pulses * volume
+
+
 FORMULAS: Mapping[str, Formula] = {
     # per cent, from the distance down to the content; `empty` is the distance to the bottom of the container
     "fill_level": Formula("m", "%", (Place("empty"), Place("full", 0.0)), _fill_level),
@@ -62,6 +69,10 @@ FORMULAS: Mapping[str, Formula] = {
     "hydrostatic": Formula("bar", "m", (Place("zero", 0.0),), _hydrostatic),
     # metres of water, from the distance down to the surface; `height` is where the sensor hangs on the gauge's scale
     "gauge_level": Formula("m", "m", (Place("height"),), _gauge_level),
+    # what a meter shows: `volume` is that of a pulse, `start` what it showed when the pulse counter stood at 0
+    "pulse_volume": Formula(
+        "1", "m3", (Place("volume", unit="m3"), Place("start", 0.0, unit="m3")), _pulse_volume
+    ),
 }
 
 

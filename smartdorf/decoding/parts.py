@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import isfinite
-from struct import calcsize
+from struct import Struct, calcsize
 from typing import Any
 
 from smartdorf.decoding.frame import IMPLAUSIBLE, Frame, FrameError
@@ -52,18 +52,24 @@ def number(name: str, layout: str, divisor: float = 1, faults: Mapping[int, str]
     ``faults``: values that are none, but say what is wrong with the sensor behind it. The field
     ``<name>_sensor_status`` then says so, or that it is normal.
     """
-    size = calcsize(layout)
+    compiled = Struct(layout)
+    unpack, size = compiled.unpack_from, compiled.size
     status = name + "_sensor_status"
+    may_be_no_number = layout[-1] in "efd"
 
     def read(frame: Frame, at: int, found: dict[str, Any]) -> int:
-        (value,) = frame.unpack(layout, at)
+        end = at + size
+        if end > len(frame.data):
+            frame.require(end)
+        (value,) = unpack(frame.data, at)
         if faults is not None:
             found[status] = faults.get(value, "normal")
             if value in faults:
-                return at + size
-        if isfinite(value):
-            found[name] = value if divisor == 1 else value / divisor
-        return at + size
+                return end
+        if may_be_no_number and not isfinite(value):
+            return end
+        found[name] = value if divisor == 1 else value / divisor
+        return end
 
     return read
 

@@ -188,6 +188,26 @@ def test_water_level_is_how_much_lower_than_the_sensor_the_surface_is(model: Mod
     assert mapped(one, {"d": 1500}).missing == ("h",)
 
 
+PULSES = (
+    "parameters:\n"
+    "  v: {unit: m3, range: [0, 10], default: 0, de: V, en: V}\n"
+    "  s: {unit: m3, range: [0, 1000000], default: 0, de: S, en: S}\n"
+    "measurements:\n"
+    "  pulse_count: p\n"
+    "  water_volume_m3: {derive: pulse_volume, from: pulse_count, volume: v, start: s}\n"
+)
+
+
+def test_a_meter_shows_its_pulses_and_what_it_showed_before(model: Model):
+    one = model(PULSES)
+    assert values(mapped(one, {"p": 2500}, v=0.01, s=1200.0))["water_volume_m3"] == 1225.0
+
+
+def test_pulses_of_something_else_are_no_volume_and_nothing_is_missing(model: Model):
+    result = mapped(model(PULSES), {"p": 2500})
+    assert (values(result), result.missing) == ({"pulse_count": 2500}, ())
+
+
 # -- times ----------------------------------------------------------------------------------------------
 
 METER = (

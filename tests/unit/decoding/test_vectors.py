@@ -55,11 +55,11 @@ FRAME = 'name: x, f_port: 85, data: "01755c 04824408"'
         (
             '{name: x, f_port: 85, data: "0175", error: implausible}',
             "had to be refused as implausible, but was as too_short: "
-            "expected 1 bytes from byte 2 on, the frame has 2",
+            "expected at least 3 bytes on f_port 85, got 2",
         ),
         (
             '{name: x, f_port: 85, data: "0175", measurements: {}}',
-            "was refused as too_short: expected 1 bytes from byte 2 on, the frame has 2",
+            "was refused as too_short: expected at least 3 bytes on f_port 85, got 2",
         ),
         (
             '{name: x, f_port: 85, data: "0367b80b", measurements: {device_temperature_c: 300}}',
