@@ -1,4 +1,4 @@
-"""Milesight current transformers, with one clamp or with three (CT series).
+"""Milesight current transformers, with one clamp or with three (CT series), and the socket WS523.
 
 After the payload tables in the user guides and in the vendor's README of each model. Any f_port (85 unless
 configured), framed as all Milesight sensors (family.py), little endian:
@@ -81,6 +81,15 @@ _THREE_PHASES: parts.Table = {
     **_CABLE,
 }
 
+_SOCKET: parts.Table = {
+    b"\x03\x74": parts.number("voltage", "<H", 10),
+    b"\x04\x80": parts.number("active_power", "<I"),
+    b"\x05\x81": parts.number("power_factor", "<B"),
+    b"\x06\x83": parts.number("power_consumption", "<I"),
+    b"\x07\xc9": parts.number("current", "<H"),
+    b"\x08\x70": parts.word("socket_status", "off", "on"),
+}
+
 MODELS = {
     "milesight/ct101": _ONE_PHASE,
     "milesight/ct103": _ONE_PHASE,
@@ -88,6 +97,7 @@ MODELS = {
     "milesight/ct303": _THREE_PHASES,
     "milesight/ct305": _THREE_PHASES,
     "milesight/ct310": _THREE_PHASES,
+    "milesight/ws523": _SOCKET,
 }
 
 

@@ -1,7 +1,7 @@
 """Milesight sensors: one codec for the family, one row of ``MODELS`` for each model.
 
-Here stand the sensors of the EM series, the tracker and the weather station; those of rooms, people, currents and
-heating are in files of their own.
+Here stand the sensors of the EM series and the weather station; those of rooms, people, currents, heating and the
+tracker are in files of their own.
 
 After the payload tables in the user guides of the series and in the vendor's README of each model. Any f_port (85
 unless configured).
@@ -73,14 +73,11 @@ def _settings(readers: Mapping[int, parts.Reader]) -> parts.Table:
     return {**known, **_INFORMATION}
 
 
-_FEW_SETTINGS = {
-    0x03: parts.number("report_interval", "<H"),
-    0x10: parts.fixed("reboot", "yes"),
-}
 _SETTINGS = {
-    **_FEW_SETTINGS,
     0x02: parts.number("collection_interval", "<H"),
+    0x03: parts.number("report_interval", "<H"),
     0x06: parts.raw("alarm_config", 9),
+    0x10: parts.fixed("reboot", "yes"),
 }
 _HISTORY_SETTINGS = {
     **_SETTINGS,
@@ -91,7 +88,6 @@ _HISTORY_SETTINGS = {
     0x6A: parts.raw("retransmit_config", 3),
     0x6D: parts.fixed("stop_transmit", "yes"),
 }
-_FEW = _settings(_FEW_SETTINGS)
 _WITH_HISTORY = _settings(_HISTORY_SETTINGS)
 _EM300 = _settings(
     {**_HISTORY_SETTINGS, 0x79: parts.raw("d2d_master_config", 6), 0xEA: parts.raw("calibration_settings", 3)}
@@ -227,47 +223,6 @@ _SOIL: parts.Table = {
     b"\x20\xce": _record(_SOIL_EC, _SOIL_TEMPERATURE, _SOIL_MOISTURE),
 }
 
-_MOTION = ("unknown", "start moving", "moving", "stop moving")
-_GEOFENCE = ("inside", "outside", "unset", "unknown")
-
-
-def _degrees(name: str) -> parts.Reader:
-    def read(frame: Frame, at: int, found: dict[str, Any]) -> int:
-        value = frame.i32le(at)
-        if value not in (-1, 0x7FFFFFFF):  # no fix
-            found[name] = value / 1_000_000
-        return at + 4
-
-    return read
-
-
-def _access_point(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    group, mac, signal, motion = frame.unpack("<B6sbB", at)
-    motion &= 0x0F
-    heard = mac != b"\xff" * 6
-    found["wifi_scan_result"] = "finish" if heard else "timeout"
-    found["motion_status"] = _MOTION[motion] if motion < len(_MOTION) else motion
-    if heard:
-        point = {"group": group, "mac": mac.hex(":"), "rssi": signal, "motion_status": found["motion_status"]}
-        found.setdefault("wifi", []).append(point)
-    return at + 9
-
-
-_LATITUDE, _LONGITUDE = _degrees("latitude"), _degrees("longitude")
-_TRACKER: parts.Table = {
-    b"\x03\x67": _TEMPERATURE,
-    b"\x04\x88": parts.in_order(
-        _LATITUDE,
-        _LONGITUDE,
-        parts.packed("<B", ("motion_status", 0, 4, _MOTION), ("geofence_status", 4, 4, _GEOFENCE)),
-    ),
-    b"\x05\x00": _POSITION,
-    b"\x06\xd9": _access_point,
-    b"\x07\x00": parts.word("tamper_status", "install", "uninstall"),
-    b"\x83\x67": _alarm(_TEMPERATURE, "temperature_alarm"),
-    b"\x20\xce": _record(_LONGITUDE, _LATITUDE),
-}
-
 _TILT_ALARMS = ("threshold_x", "threshold_y", "threshold_z")
 
 
@@ -276,6 +231,18 @@ def _tilt_alarms(frame: Frame, at: int, found: dict[str, Any]) -> int:
     for bit, name in enumerate(_TILT_ALARMS):
         found[name] = "trigger" if bits >> bit & 1 else "normal"
     return at + 1
+
+
+def _angle_with_alarm(axis: str) -> parts.Reader:
+    """Hundredths of a degree in the upper 15 bits, the alarm in the lowest."""
+
+    def read(frame: Frame, at: int, found: dict[str, Any]) -> int:
+        value = frame.i16le(at)
+        found[f"angle_{axis}"] = (value >> 1) / 100
+        found[f"threshold_{axis}"] = "trigger" if value & 1 else "normal"
+        return at + 2
+
+    return read
 
 
 _WIND_DIRECTION = parts.number("wind_direction", "<H", 10)
@@ -303,7 +270,6 @@ _WEATHER: parts.Table = {
 
 # information and settings, then what the model measures
 MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
-    "milesight/at101": (_FEW, _TRACKER),
     "milesight/em300-cl": (
         _EM300,
         {
@@ -339,6 +305,10 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
     ),
     "milesight/em310-udl": (_settings(_SETTINGS), {b"\x03\x82": _DISTANCE, b"\x04\x00": _POSITION}),
     "milesight/em320-th": (_WITH_HISTORY, {**_CLIMATE, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY)}),
+    "milesight/em320-tilt": (
+        _settings(_SETTINGS),
+        {b"\x03\xd4": parts.in_order(*(_angle_with_alarm(axis) for axis in "xyz"))},
+    ),
     "milesight/em400-mud": (_EM400, _CONTAINER),
     "milesight/em400-tld": (_EM400, _CONTAINER),
     "milesight/em400-udl": (_EM400, _CONTAINER),

@@ -1,5 +1,5 @@
-"""Milesight people counters: cameras over doors and in halls (VS121, VS13x), infrared in a passage (VS350)
-or over a seat (VS34x, VS370).
+"""Milesight people counters: cameras over doors and in halls (VS121, VS13x), infrared in a passage (VS35x)
+or over a place (VS330, VS34x, VS370).
 
 After the payload tables in the user guides and in the vendor's README of each model. Any f_port (85 unless
 configured), framed as all Milesight sensors (family.py), little endian:
@@ -153,9 +153,18 @@ MODELS = {
     "milesight/vs132": ({**_CAMERA, b"\xff\x16": parts.raw("sn", 8)}, _ONE_LINE),
     "milesight/vs133": (_INFORMATION, _lines()),
     "milesight/vs135": (_INFORMATION, _lines()),
+    "milesight/vs330": (
+        _INFORMATION,
+        {
+            b"\x02\x82": parts.number("distance", "<H"),
+            b"\x03\x8e": parts.word("occupancy", "vacant", "occupied"),
+            b"\x04\x8e": parts.word("calibration_status", "failed", "success"),
+        },
+    ),
     "milesight/vs340": (_INFORMATION, _OCCUPANCY),
     "milesight/vs341": (_INFORMATION, _OCCUPANCY),
     "milesight/vs350": (_INFORMATION, _PASSAGE),
+    "milesight/vs351": (_INFORMATION, _PASSAGE),
     "milesight/vs370": (
         _INFORMATION,
         {**_OCCUPANCY, b"\x04\x00": parts.code("illuminance", {0: "dim", 1: "bright", 0xFE: "disable"})},

@@ -154,6 +154,9 @@ MODELS: dict[str, parts.Table] = {
     },
     "milesight/ts101": {b"\x03\x67": _TEMPERATURE},
     "milesight/ts201": _PROBE,
+    "milesight/ws101": {
+        b"\xff\x2e": parts.code("press", {1: "short press", 2: "long press", 3: "double press"})
+    },
     "milesight/ws202": {
         b"\x03\x00": parts.word("pir", "normal", "trigger"),
         b"\x04\x00": parts.word("daylight", "dark", "light"),
