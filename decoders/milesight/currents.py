@@ -11,31 +11,7 @@ from typing import Any
 
 from smartdorf.decoding import Context, Frame, parts
 
-
-def _firmware(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    """0110: v1.10"""
-    found["firmware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1):x}"
-    return at + 2
-
-
-def _hardware(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    """0110: v1.1"""
-    found["hardware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1) >> 4}"
-    return at + 2
-
-
-_INFORMATION: parts.Table = {
-    b"\xff\x01": parts.raw("protocol_version", 1),
-    b"\xff\x03": parts.number("report_interval", "<H"),
-    b"\xff\x09": _hardware,
-    b"\xff\x0a": _firmware,
-    b"\xff\x0b": parts.fixed("device_status", "on"),
-    b"\xff\x0f": parts.word("lorawan_class", "Class A", "Class B", "Class C", "Class CtoB"),
-    b"\xff\x10": parts.fixed("reboot", "yes"),
-    b"\xff\x16": parts.raw("sn", 8),
-    b"\xff\xfe": parts.fixed("reset_event", "reset"),
-    b"\xff\xff": parts.raw("tsl_version", 2),
-}
+from .information import INFORMATION
 
 # ffff and fffd would be a little below zero
 _FAILED = {-1: "read failed", -3: "overload"}
@@ -102,4 +78,4 @@ MODELS = {
 
 
 def decode(frame: Frame, context: Context) -> dict[str, Any]:
-    return parts.tagged(frame, 2, MODELS[context.model], _INFORMATION)
+    return parts.tagged(frame, 2, MODELS[context.model], INFORMATION)

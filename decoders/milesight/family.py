@@ -24,9 +24,7 @@ from typing import Any
 
 from smartdorf.decoding import Context, Frame, parts
 
-
-def _record(*readers: parts.Reader) -> parts.Reader:
-    return parts.each("history", parts.number("timestamp", "<I"), *readers)
+from .information import INFORMATION, TEMPERATURE, record
 
 
 def _alarm(reader: parts.Reader, name: str, *words: str) -> parts.Reader:
@@ -35,42 +33,13 @@ def _alarm(reader: parts.Reader, name: str, *words: str) -> parts.Reader:
     )
 
 
-def _version(name: str, *, nibbles: bool = False) -> parts.Reader:
-    """0110: v1.1 as hardware, v1.10 as firmware."""
-
-    def read(frame: Frame, at: int, found: dict[str, Any]) -> int:
-        major, minor = frame.u8(at), frame.u8(at + 1)
-        found[name] = f"v{major}.{minor >> 4 if nibbles else f'{minor:x}'}"
-        return at + 2
-
-    return read
-
-
-def _ipso(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    value = frame.u8(at)
-    found["ipso_version"] = f"v{value >> 4}.{value & 0x0F}"
-    return at + 1
-
-
 # -- device information and settings ----------------------------------------------------------------------
-
-_INFORMATION: parts.Table = {
-    b"\xff\x01": _ipso,
-    b"\xff\x09": _version("hardware_version", nibbles=True),
-    b"\xff\x0a": _version("firmware_version"),
-    b"\xff\x0b": parts.fixed("device_status", "on"),
-    b"\xff\x0f": parts.word("lorawan_class", "Class A", "Class B", "Class C", "Class CtoB"),
-    b"\xff\x16": parts.raw("sn", 8),
-    b"\xff\xfe": parts.fixed("reset_event", "reset"),
-    b"\xff\xff": _version("tsl_version"),
-    b"\x01\x75": parts.number("battery", "<B"),
-}
 
 
 def _settings(readers: Mapping[int, parts.Reader]) -> parts.Table:
     """Both channels on which a changed setting is repeated, and device information."""
     known = {bytes((channel, kind)): part for channel in (0xFE, 0xFF) for kind, part in readers.items()}
-    return {**known, **_INFORMATION}
+    return {**known, **INFORMATION}
 
 
 _SETTINGS = {
@@ -109,25 +78,24 @@ _EM400 = _settings(
 
 # -- what many models measure -----------------------------------------------------------------------------
 
-_TEMPERATURE = parts.number("temperature", "<h", 10)
 _HUMIDITY = parts.number("humidity", "<B", 2)
 _DISTANCE = parts.number("distance", "<H")
 _LEAK = parts.word("leakage_status", "normal", "leak")
 _MAGNET = parts.word("magnet_status", "close", "open")
 _POSITION = parts.word("position", "normal", "tilt")
 
-_CLIMATE: parts.Table = {b"\x03\x67": _TEMPERATURE, b"\x04\x68": _HUMIDITY}
+_CLIMATE: parts.Table = {b"\x03\x67": TEMPERATURE, b"\x04\x68": _HUMIDITY}
 _CONTAINER: parts.Table = {
-    b"\x03\x67": _TEMPERATURE,
+    b"\x03\x67": TEMPERATURE,
     b"\x04\x82": _DISTANCE,
     b"\x05\x00": _POSITION,
-    b"\x83\x67": _alarm(_TEMPERATURE, "temperature_alarm"),
+    b"\x83\x67": _alarm(TEMPERATURE, "temperature_alarm"),
     b"\x84\x82": _alarm(_DISTANCE, "distance_alarm"),
 }
 _LEAK_AND_CLIMATE: parts.Table = {
     **_CLIMATE,
     b"\x05\x00": _LEAK,
-    b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY, _LEAK),
+    b"\x20\xce": record(TEMPERATURE, _HUMIDITY, _LEAK),
 }
 
 # read as unsigned and as signed; a little below zero is never meant
@@ -136,7 +104,7 @@ _CHANGE_ALARM = ("threshold_alarm_release", "threshold_alarm", "mutation_alarm")
 # the EM500 series: how much a value changed at once stands between the value and the alarm's state
 _TEMPERATURE_CHANGE: parts.Table = {
     b"\x83\xd7": parts.in_order(
-        _TEMPERATURE,
+        TEMPERATURE,
         parts.number("temperature_mutation", "<h", 10),
         parts.word("temperature_alarm", *_CHANGE_ALARM),
     )
@@ -151,14 +119,14 @@ _RADAR_EXCEPTION = ("blind alarm release", "blind alarm", "no target", "sensor e
 _RADAR_DISTANCE = parts.number("distance", "<h")
 _RADAR_CHANGE = parts.number("distance_mutation", "<h")
 _RADAR: parts.Table = {
-    b"\x03\x67": _TEMPERATURE,
+    b"\x03\x67": TEMPERATURE,
     b"\x04\x82": _RADAR_DISTANCE,
     b"\x05\x00": _POSITION,
     b"\x06\xc7": parts.number("radar_signal_rssi", "<h", 100),
     b"\x84\x82": _alarm(_RADAR_DISTANCE, "distance_alarm", *_RADAR_ALARM),
     b"\x94\x82": parts.in_order(_RADAR_DISTANCE, _RADAR_CHANGE, parts.word("distance_alarm", *_RADAR_ALARM)),
     b"\xb4\x82": _alarm(_RADAR_DISTANCE, "distance_exception", *_RADAR_EXCEPTION),
-    b"\x20\xce": _record(_RADAR_DISTANCE, _TEMPERATURE, _RADAR_CHANGE, parts.number("event", "<B")),
+    b"\x20\xce": record(_RADAR_DISTANCE, TEMPERATURE, _RADAR_CHANGE, parts.number("event", "<B")),
 }
 
 _LIQUID = parts.code(
@@ -206,8 +174,8 @@ _PULSES: parts.Table = {
     b"\x06\xe1": _water,
     b"\x85\x00": _alarm(_GPIO, "gpio_alarm", "gpio alarm release", "gpio alarm"),
     b"\x85\xe1": _alarm(_water, "water_alarm", *_WATER_ALARM),
-    b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY, _input(_PULSE)),
-    b"\x21\xce": _record(_TEMPERATURE, _HUMIDITY, parts.word("alarm", *_WATER_ALARM), _input(_water)),
+    b"\x20\xce": record(TEMPERATURE, _HUMIDITY, _input(_PULSE)),
+    b"\x21\xce": record(TEMPERATURE, _HUMIDITY, parts.word("alarm", *_WATER_ALARM), _input(_water)),
 }
 
 # ffff and fffd would be a little below zero; the guide takes them for faults of the probe
@@ -220,7 +188,7 @@ _SOIL: parts.Table = {
     b"\x04\x68": parts.number("moisture", "<B", 2),
     b"\x04\xca": _SOIL_MOISTURE,
     b"\x05\x7f": _SOIL_EC,
-    b"\x20\xce": _record(_SOIL_EC, _SOIL_TEMPERATURE, _SOIL_MOISTURE),
+    b"\x20\xce": record(_SOIL_EC, _SOIL_TEMPERATURE, _SOIL_MOISTURE),
 }
 
 _TILT_ALARMS = ("threshold_x", "threshold_y", "threshold_z")
@@ -252,7 +220,7 @@ _PRESSURE = parts.number("pressure", "<H", 10)
 _RAIN_16, _RAIN_32 = parts.number("rainfall_total", "<H", 100), parts.number("rainfall_total", "<I", 100)
 _RAIN_TIMES = parts.number("rainfall_counter", "<B")
 _WEATHER_ALARM = {0: "threshold alarm release", 1: "threshold alarm"}
-_WEATHER_RECORD = (_TEMPERATURE, _HUMIDITY, _PRESSURE, _WIND_DIRECTION, _WIND_SPEED)
+_WEATHER_RECORD = (TEMPERATURE, _HUMIDITY, _PRESSURE, _WIND_DIRECTION, _WIND_SPEED)
 _WEATHER: parts.Table = {
     **_CLIMATE,
     b"\x05\x84": _WIND_DIRECTION,
@@ -260,12 +228,12 @@ _WEATHER: parts.Table = {
     b"\x07\x92": _WIND_SPEED,
     b"\x08\x77": parts.in_order(_RAIN_16, _RAIN_TIMES),
     b"\x08\xec": parts.in_order(_RAIN_32, _RAIN_TIMES),
-    b"\x83\x67": parts.in_order(_TEMPERATURE, parts.code("temperature_alarm", _WEATHER_ALARM)),
+    b"\x83\x67": parts.in_order(TEMPERATURE, parts.code("temperature_alarm", _WEATHER_ALARM)),
     b"\x86\x73": parts.in_order(_PRESSURE, parts.code("pressure_alarm", _WEATHER_ALARM)),
     b"\x87\x92": parts.in_order(_WIND_SPEED, parts.code("wind_speed_alarm", _WEATHER_ALARM)),
     b"\x88\xec": parts.in_order(_RAIN_32, _RAIN_TIMES, parts.code("rainfall_alarm", _WEATHER_ALARM)),
-    b"\x20\xce": _record(*_WEATHER_RECORD, _RAIN_16),
-    b"\x21\xce": _record(*_WEATHER_RECORD, _RAIN_32),
+    b"\x20\xce": record(*_WEATHER_RECORD, _RAIN_16),
+    b"\x21\xce": record(*_WEATHER_RECORD, _RAIN_32),
 }
 
 # information and settings, then what the model measures
@@ -282,17 +250,17 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
     "milesight/em300-di-hall": (_EM300, _PULSES),
     "milesight/em300-mcs": (
         _EM300,
-        {**_CLIMATE, b"\x06\x00": _MAGNET, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY, _MAGNET)},
+        {**_CLIMATE, b"\x06\x00": _MAGNET, b"\x20\xce": record(TEMPERATURE, _HUMIDITY, _MAGNET)},
     ),
     "milesight/em300-mld": (
         _EM300,
         # the guide's table says 06, its examples say 05
-        {b"\x05\x00": _LEAK, b"\x06\x00": _LEAK, b"\x20\xce": _record(parts.unused(3), _LEAK)},
+        {b"\x05\x00": _LEAK, b"\x06\x00": _LEAK, b"\x20\xce": record(parts.unused(3), _LEAK)},
     ),
     "milesight/em300-sld": (_EM300, _LEAK_AND_CLIMATE),
     "milesight/em300-th": (
         _EM300,
-        {**_CLIMATE, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY, parts.unused(1))},
+        {**_CLIMATE, b"\x20\xce": record(TEMPERATURE, _HUMIDITY, parts.unused(1))},
     ),
     "milesight/em300-zld": (_EM300, _LEAK_AND_CLIMATE),
     "milesight/em310-tilt": (
@@ -304,7 +272,7 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
         },
     ),
     "milesight/em310-udl": (_settings(_SETTINGS), {b"\x03\x82": _DISTANCE, b"\x04\x00": _POSITION}),
-    "milesight/em320-th": (_WITH_HISTORY, {**_CLIMATE, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY)}),
+    "milesight/em320-th": (_WITH_HISTORY, {**_CLIMATE, b"\x20\xce": record(TEMPERATURE, _HUMIDITY)}),
     "milesight/em320-tilt": (
         _settings(_SETTINGS),
         {b"\x03\xd4": parts.in_order(*(_angle_with_alarm(axis) for axis in "xyz"))},
@@ -320,28 +288,28 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
             **_TEMPERATURE_CHANGE,
             b"\x05\x7d": parts.number("co2", "<H"),
             b"\x06\x73": _PRESSURE,
-            b"\x20\xce": _record(parts.number("co2", "<H"), _PRESSURE, _TEMPERATURE, _HUMIDITY),
+            b"\x20\xce": record(parts.number("co2", "<H"), _PRESSURE, TEMPERATURE, _HUMIDITY),
         },
     ),
     "milesight/em500-lgt": (
         _WITH_HISTORY,
         {
             b"\x03\x94": parts.number("illumination", "<I"),
-            b"\x20\xce": _record(parts.number("illumination", "<I")),
+            b"\x20\xce": record(parts.number("illumination", "<I")),
         },
     ),
     "milesight/em500-pp": (
         _WITH_HISTORY,
-        {b"\x03\x7b": parts.number("pressure", "<H"), b"\x20\xce": _record(parts.number("pressure", "<H"))},
+        {b"\x03\x7b": parts.number("pressure", "<H"), b"\x20\xce": record(parts.number("pressure", "<H"))},
     ),
     "milesight/em500-pt100": (
         _WITH_HISTORY,
-        {**_TEMPERATURE_CHANGE, b"\x03\x67": _TEMPERATURE, b"\x20\xce": _record(_TEMPERATURE)},
+        {**_TEMPERATURE_CHANGE, b"\x03\x67": TEMPERATURE, b"\x20\xce": record(TEMPERATURE)},
     ),
     "milesight/em500-smtc": (_WITH_HISTORY, _SOIL),
     "milesight/em500-swl": (
         _WITH_HISTORY,
-        {b"\x03\x77": parts.number("depth", "<H"), b"\x20\xce": _record(parts.number("depth", "<H"))},
+        {b"\x03\x77": parts.number("depth", "<H"), b"\x20\xce": record(parts.number("depth", "<H"))},
     ),
     "milesight/em500-udl": (
         _WITH_HISTORY,
@@ -352,7 +320,7 @@ MODELS: Mapping[str, tuple[parts.Table, parts.Table]] = {
                 parts.number("distance_mutation", "<H"),
                 parts.word("distance_alarm", *_CHANGE_ALARM),
             ),
-            b"\x20\xce": _record(_DISTANCE),
+            b"\x20\xce": record(_DISTANCE),
         },
     ),
     "milesight/wts506": (_WITH_HISTORY, _WEATHER),

@@ -14,32 +14,7 @@ from typing import Any
 
 from smartdorf.decoding import Context, Frame, parts
 
-
-def _version(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    """0110: v1.10"""
-    found["firmware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1):x}"
-    return at + 2
-
-
-def _hardware(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    """0110: v1.1"""
-    found["hardware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1) >> 4}"
-    return at + 2
-
-
-_INFORMATION: parts.Table = {
-    b"\xff\x01": parts.number("protocol_version", "<B"),
-    b"\xff\x03": parts.number("report_interval", "<H"),
-    b"\xff\x09": _hardware,
-    b"\xff\x0a": _version,
-    b"\xff\x0b": parts.fixed("device_status", "on"),
-    b"\xff\x0f": parts.word("lorawan_class", "Class A", "Class B", "Class C", "Class CtoB"),
-    b"\xff\x10": parts.fixed("reboot", "yes"),
-    b"\xff\x16": parts.raw("sn", 8),
-    b"\xff\xfe": parts.fixed("reset_event", "reset"),
-    b"\xff\xff": parts.raw("tsl_version", 2),
-    b"\x01\x75": parts.number("battery", "<B"),
-}
+from .information import INFORMATION, TEMPERATURE, record
 
 
 def _in_out(prefix: str) -> parts.Reader:
@@ -93,7 +68,8 @@ def _camera_hardware(frame: Frame, at: int, found: dict[str, Any]) -> int:
 
 
 _CAMERA: parts.Table = {
-    **_INFORMATION,
+    **INFORMATION,
+    b"\xff\x01": parts.number("protocol_version", "<B"),
     b"\xff\x08": parts.raw("sn", 6),
     b"\xff\x09": _camera_hardware,
     b"\xff\x1f": _dotted,
@@ -118,7 +94,6 @@ _HEAT_ALARM = {
     0: "threshold alarm release", 1: "threshold alarm", 3: "high temperature alarm",
     4: "high temperature alarm release",
 }  # fmt: skip
-_TEMPERATURE = parts.number("temperature", "<h", 10)
 _TOTAL, _PERIOD = _in_out("total"), _in_out("period")
 
 
@@ -130,14 +105,14 @@ def _passage_record(frame: Frame, at: int, found: dict[str, Any]) -> int:
 
 
 _PASSAGE: parts.Table = {
-    b"\x03\x67": _TEMPERATURE,
+    b"\x03\x67": TEMPERATURE,
     b"\x04\xcc": _TOTAL,
     b"\x05\xcc": _PERIOD,
     b"\x0a\xef": parts.number("timestamp", "<I"),
-    b"\x83\x67": parts.in_order(_TEMPERATURE, parts.code("temperature_alarm", _HEAT_ALARM)),
+    b"\x83\x67": parts.in_order(TEMPERATURE, parts.code("temperature_alarm", _HEAT_ALARM)),
     b"\x84\xcc": parts.in_order(_TOTAL, parts.code("total_count_alarm", _PASSAGE_ALARM)),
     b"\x85\xcc": parts.in_order(_PERIOD, parts.code("period_count_alarm", _PASSAGE_ALARM)),
-    b"\x20\xce": parts.each("history", parts.number("timestamp", "<I"), _passage_record),
+    b"\x20\xce": record(_passage_record),
 }
 
 _OCCUPANCY: parts.Table = {b"\x03\x00": parts.word("occupancy", "vacant", "occupied")}
@@ -151,22 +126,22 @@ _ONE_LINE: parts.Table = {
 MODELS = {
     "milesight/vs121": (_CAMERA, _CAMERA_COUNTS),
     "milesight/vs132": ({**_CAMERA, b"\xff\x16": parts.raw("sn", 8)}, _ONE_LINE),
-    "milesight/vs133": (_INFORMATION, _lines()),
-    "milesight/vs135": (_INFORMATION, _lines()),
+    "milesight/vs133": (INFORMATION, _lines()),
+    "milesight/vs135": (INFORMATION, _lines()),
     "milesight/vs330": (
-        _INFORMATION,
+        INFORMATION,
         {
             b"\x02\x82": parts.number("distance", "<H"),
             b"\x03\x8e": parts.word("occupancy", "vacant", "occupied"),
             b"\x04\x8e": parts.word("calibration_status", "failed", "success"),
         },
     ),
-    "milesight/vs340": (_INFORMATION, _OCCUPANCY),
-    "milesight/vs341": (_INFORMATION, _OCCUPANCY),
-    "milesight/vs350": (_INFORMATION, _PASSAGE),
-    "milesight/vs351": (_INFORMATION, _PASSAGE),
+    "milesight/vs340": (INFORMATION, _OCCUPANCY),
+    "milesight/vs341": (INFORMATION, _OCCUPANCY),
+    "milesight/vs350": (INFORMATION, _PASSAGE),
+    "milesight/vs351": (INFORMATION, _PASSAGE),
     "milesight/vs370": (
-        _INFORMATION,
+        INFORMATION,
         {**_OCCUPANCY, b"\x04\x00": parts.code("illuminance", {0: "dim", 1: "bright", 0xFE: "disable"})},
     ),
 }

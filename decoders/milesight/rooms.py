@@ -11,42 +11,15 @@ from typing import Any
 
 from smartdorf.decoding import Context, Frame, parts
 
+from .information import INFORMATION, TEMPERATURE, record
 
-def _firmware(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    """0110: v1.10"""
-    found["firmware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1):x}"
-    return at + 2
-
-
-def _hardware(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    """0110: v1.1"""
-    found["hardware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1) >> 4}"
-    return at + 2
-
-
-_INFORMATION: parts.Table = {
-    b"\xff\x01": parts.raw("protocol_version", 1),
-    b"\xff\x03": parts.number("report_interval", "<H"),
-    b"\xff\x09": _hardware,
-    b"\xff\x0a": _firmware,
-    b"\xff\x0b": parts.fixed("device_status", "on"),
-    b"\xff\x0f": parts.word("lorawan_class", "Class A", "Class B", "Class C", "Class CtoB"),
-    b"\xff\x10": parts.fixed("reboot", "yes"),
+_TOLD: parts.Table = {
+    **INFORMATION,
     b"\xff\x68": parts.word("history_enable", "disable", "enable"),
     b"\xff\xa0": parts.raw("sensor_id", 9),
-    b"\xff\x16": parts.raw("sn", 8),
-    b"\xff\xfe": parts.fixed("reset_event", "reset"),
-    b"\xff\xff": parts.raw("tsl_version", 2),
-    b"\x01\x75": parts.number("battery", "<B"),
 }
-
-_TEMPERATURE = parts.number("temperature", "<h", 10)
 _HUMIDITY = parts.number("humidity", "<B", 2)
-_CLIMATE: parts.Table = {b"\x03\x67": _TEMPERATURE, b"\x04\x68": _HUMIDITY}
-
-
-def _record(*readers: parts.Reader) -> parts.Reader:
-    return parts.each("history", parts.number("timestamp", "<I"), *readers)
+_CLIMATE: parts.Table = {b"\x03\x67": TEMPERATURE, b"\x04\x68": _HUMIDITY}
 
 
 _PIR = parts.word("pir", "idle", "trigger")
@@ -62,7 +35,7 @@ _DUST: parts.Table = {b"\x0b\x7d": _PM25, b"\x0c\x7d": _PM10}
 
 
 def _ambience(*also: parts.Reader) -> parts.Table:
-    history = (_TEMPERATURE, parts.number("humidity", "<H", 2), _PIR, _LIGHT_LEVEL, _CO2)
+    history = (TEMPERATURE, parts.number("humidity", "<H", 2), _PIR, _LIGHT_LEVEL, _CO2)
     return {
         **_CLIMATE,
         b"\x05\x00": _PIR,
@@ -72,8 +45,8 @@ def _ambience(*also: parts.Reader) -> parts.Table:
         b"\x08\xe6": _TVOC_UGM3,
         b"\x09\x73": _PRESSURE,
         b"\x0e\x01": parts.word("buzzer_status", "off", "on"),
-        b"\x20\xce": _record(*history, _TVOC, _PRESSURE, *also),
-        b"\x21\xce": _record(*history, _TVOC_UGM3, _PRESSURE, *also),
+        b"\x20\xce": record(*history, _TVOC, _PRESSURE, *also),
+        b"\x21\xce": record(*history, _TVOC_UGM3, _PRESSURE, *also),
     }
 
 
@@ -106,12 +79,12 @@ _CHILL_ALARM = ("Threshold Alarm Release", "Threshold Alarm", "Mutation Alarm")
 
 def _probe(frame: Frame, at: int, found: dict[str, Any]) -> int:
     found["read_status"] = "Success"
-    return _TEMPERATURE(frame, at, found)
+    return TEMPERATURE(frame, at, found)
 
 
 def _probe_record(frame: Frame, at: int, found: dict[str, Any]) -> int:
     parts.packed("<B", ("event_type", 0, 4, _EVENTS), ("read_status", 4, 4, _READ_STATUS))(frame, at, found)
-    return _TEMPERATURE(frame, at + 1, found if found["read_status"] == "Success" else {})
+    return TEMPERATURE(frame, at + 1, found if found["read_status"] == "Success" else {})
 
 
 def _alarm(reader: parts.Reader, name: str, *words: str) -> parts.Reader:
@@ -125,14 +98,14 @@ _PROBE: parts.Table = {
         _probe, parts.number("temperature_mutation", "<h", 10), parts.word("temperature_alarm", *_CHILL_ALARM)
     ),
     b"\xb3\x67": parts.word("read_status", "Read Error", "Overload"),
-    b"\x20\xce": _record(_probe_record),
+    b"\x20\xce": record(_probe_record),
 }
 
 
 _REPORTS = ("temperature resume", "temperature threshold", "pir idle", "pir occupancy", "period")
 MODELS: dict[str, parts.Table] = {
-    "milesight/am102": {**_CLIMATE, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY)},
-    "milesight/am103": {**_CLIMATE, b"\x07\x7d": _CO2, b"\x20\xce": _record(_TEMPERATURE, _HUMIDITY, _CO2)},
+    "milesight/am102": {**_CLIMATE, b"\x20\xce": record(TEMPERATURE, _HUMIDITY)},
+    "milesight/am103": {**_CLIMATE, b"\x07\x7d": _CO2, b"\x20\xce": record(TEMPERATURE, _HUMIDITY, _CO2)},
     "milesight/am104": _ACTIVITY,
     "milesight/am107": {
         **_ACTIVITY,
@@ -145,14 +118,14 @@ MODELS: dict[str, parts.Table] = {
     "milesight/am319-hcho": {**_ambience(_PM25, _PM10, _HCHO), **_DUST, b"\x0a\x7d": _HCHO},
     "milesight/am319-o3": {**_ambience(_PM25, _PM10, _O3), **_DUST, b"\x0d\x7d": _O3},
     "milesight/gs301": {
-        b"\x02\x67": _TEMPERATURE,
+        b"\x02\x67": TEMPERATURE,
         b"\x03\x68": _HUMIDITY,
         b"\x04\x7d": parts.number("nh3", "<H", 100, faults=_GAS_FAULTS),
         b"\x05\x7d": parts.number("h2s", "<H", 100, faults=_GAS_FAULTS),
         b"\x06\x7d": parts.number("h2s", "<H", 1000, faults=_GAS_FAULTS),
         b"\x07\xea": parts.raw("calibration", 5),
     },
-    "milesight/ts101": {b"\x03\x67": _TEMPERATURE},
+    "milesight/ts101": {b"\x03\x67": TEMPERATURE},
     "milesight/ts201": _PROBE,
     "milesight/ws101": {
         b"\xff\x2e": parts.code("press", {1: "short press", 2: "long press", 3: "double press"})
@@ -164,8 +137,8 @@ MODELS: dict[str, parts.Table] = {
     "milesight/ws203": {
         **_CLIMATE,
         b"\x05\x00": _OCCUPANCY,
-        b"\x83\x67": parts.in_order(_TEMPERATURE, parts.word("temperature_abnormal", "normal", "abnormal")),
-        b"\x20\xce": _record(parts.word("report_type", *_REPORTS), _OCCUPANCY, _TEMPERATURE, _HUMIDITY),
+        b"\x83\x67": parts.in_order(TEMPERATURE, parts.word("temperature_abnormal", "normal", "abnormal")),
+        b"\x20\xce": record(parts.word("report_type", *_REPORTS), _OCCUPANCY, TEMPERATURE, _HUMIDITY),
     },
     "milesight/ws301": {
         b"\x03\x00": parts.word("magnet_status", "close", "open"),
@@ -176,4 +149,4 @@ MODELS: dict[str, parts.Table] = {
 
 
 def decode(frame: Frame, context: Context) -> dict[str, Any]:
-    return parts.tagged(frame, 2, MODELS[context.model], _INFORMATION)
+    return parts.tagged(frame, 2, MODELS[context.model], _TOLD)

@@ -15,6 +15,8 @@ from typing import Any
 
 from smartdorf.decoding import Context, Frame, parts
 
+from .information import INFORMATION
+
 _FAN_MODE = ("auto", "on", "circulate", "disable")
 _FAN_STATUS = ("standby", "high speed", "low speed", "on")
 _MODE = ("heat", "em heat", "cool", "auto")
@@ -99,29 +101,13 @@ _WALL: parts.Table = {
     ),
 }
 
-
-def _version(frame: Frame, at: int, found: dict[str, Any]) -> int:
-    """0110: v1.10"""
-    found["firmware_version"] = f"v{frame.u8(at)}.{frame.u8(at + 1):x}"
-    return at + 2
-
-
 _TOLD: parts.Table = {
-    b"\x01\x75": parts.number("battery", "<B"),
-    b"\xff\x01": parts.raw("ipso_version", 1),
-    b"\xff\x09": parts.raw("hardware_version", 2),
-    b"\xff\x0a": _version,
-    b"\xff\x0b": parts.fixed("device_status", "on"),
-    b"\xff\x0f": parts.word("lorawan_class", "Class A", "Class B", "Class C", "Class CtoB"),
-    b"\xff\x10": parts.fixed("reboot", "yes"),
-    b"\xff\x16": parts.raw("sn", 8),
+    **INFORMATION,
     b"\xff\xc8": parts.each("plan_config", parts.raw("settings", 5)),
     b"\xff\xc9": parts.each("plan_schedule", parts.raw("settings", 6)),
     b"\xff\xca": parts.raw("wiring", 3),
     b"\xff\xcb": parts.raw("temperature_modes", 3),
     b"\xff\xf6": parts.word("control_permissions", "thermostat", "remote control"),
-    b"\xff\xfe": parts.fixed("reset_event", "reset"),
-    b"\xff\xff": parts.raw("tsl_version", 2),
 }
 
 MODELS = {"milesight/wt101": _RADIATOR, "milesight/wt201": _WALL}

@@ -2,7 +2,7 @@
 
 A codec is a file with ``decode(frame, context)``: bytes in, the vendor's own field names out, as plain JSON
 values. It is pure, and refuses a frame by raising FrameError. Files are loaded by path under names of our own,
-so ``decoders/`` is no package and two folders may hold a file of the same name.
+so two folders may hold a file of the same name.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from smartdorf.decoding.frame import Frame
@@ -81,13 +82,12 @@ class Codec:
 
 def load_codec(path: Path) -> Codec:
     """Load one codec file; raises CodecLoadError, whatever is wrong with it."""
-    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
-    name = f"smartdorf_decoders_{digest}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    name = _package(path)
+    spec = importlib.util.spec_from_file_location(f"{name}.{path.stem.replace('.', '_')}", path)
     if spec is None or spec.loader is None:
         raise CodecLoadError(_("{path} is no Python file").format(path=path))
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses of the codec look themselves up there
+    sys.modules[spec.name] = module  # dataclasses of the codec look themselves up there
     try:
         with _LOADING:
             spec.loader.exec_module(module)
@@ -106,6 +106,17 @@ def load_codec(path: Path) -> Codec:
         message = _("{path}:{line}: expected decode(frame, context), with these two arguments")
         raise CodecLoadError(message.format(path=path, line=line))
     return Codec(decode, path)
+
+
+def _package(path: Path) -> str:
+    """A package of the codec's own, made of the folder it lies in: ``from .family import …`` finds a file beside it."""
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
+    package = ModuleType(f"smartdorf_decoders_{digest}")
+    package.__path__ = [str(path.parent)]
+    for name in [name for name in sys.modules if name.partition(".")[0] == package.__name__]:
+        del sys.modules[name]  # loaded again: files beside it may have changed as well
+    sys.modules[package.__name__] = package
+    return package.__name__
 
 
 def _takes_two(decode: Callable[..., Any]) -> bool:

@@ -90,9 +90,24 @@ def test_two_folders_may_hold_a_codec_of_the_same_name(tmp_path: Path):
     assert values == [3.1, 3.2]
 
 
+def test_codecs_share_a_file_beside_them_and_see_its_changes(tmp_path: Path):
+    write(tmp_path, "acme/one.yaml", HEAD + "codec: c.py\n" + BATTERY)
+    write(
+        tmp_path,
+        "acme/c.py",
+        "from .shared import V\n\n\ndef decode(frame, context):\n    return {'bat': V}\n",
+    )
+    for value in (3.25, 3.5):
+        write(tmp_path, "acme/shared.py", f"V = {value}\n")
+        catalogue = load_catalogue([tmp_path], load_vocabulary())
+        decoded = decode_uplink(catalogue.models["acme/one"], make_uplink(1, b"x", NOW), {})
+        assert [sample.value for sample in decoded.samples] == [value]
+
+
 @pytest.mark.parametrize(
     ("codec", "message"),
     [
+        ("from .shared import V\n", "one.py:1: ModuleNotFoundError: No module named 'smartdorf_decoders"),
         ("def decode(frame context):\n", "one.py:1:"),
         ("def decode(frame, context):\n    return {'a': 1\n", "one.py:2:12: '{' was never closed"),
         ("raise SystemExit(3)\n", "one.py:1: SystemExit: 3"),
