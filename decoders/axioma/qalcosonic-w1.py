@@ -73,7 +73,8 @@ def _extended(frame: Frame, context: Context) -> dict[str, Any]:
     if len(frame) % 2 == 0 and frame.data[-1] != _PADDING:
         raise FrameError("length", f"{len(frame) - 17} bytes of hourly volumes, expected two for each hour")
     now, status, volume = frame.unpack("<IBI")
-    interval = int(60 * (context.parameter("log_interval_min") or 60))
+    minutes = context.parameter("log_interval_min")
+    interval = int(60 * minutes) if minutes is not None and 1 <= minutes <= 1440 else 3600
     log = _log(frame, 9, now, interval)
     with_temperature = False
     if not log or now - log[-1]["time"] > _DAY:
