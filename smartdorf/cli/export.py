@@ -78,6 +78,11 @@ def export(
     settings = settings_or_exit(settings_file)
     require_current(settings.database.full_dsn, settings.database.profile)
     if config:
+        if output is not None and str(output) != "-" and output.suffix not in (".yaml", ".yml"):
+            # elsewhere --config names the settings: they must not be overwritten by a habit
+            raise UsageError(
+                _("what was entered goes into a .yaml file; the settings file is named with --settings")
+            )
         with _text_file(output) as file:
             file.write(run_async(_inventory(settings)))
         return

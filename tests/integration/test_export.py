@@ -204,6 +204,12 @@ def test_what_was_decided_goes_out_and_comes_back_the_same(empty: Shell, postgre
     assert empty("export", "--config") == exported
 
 
+def test_a_habit_does_not_overwrite_the_settings(empty: Shell):
+    before = (empty.folder / "smartdorf.toml").read_text()
+    assert "named with --settings" in empty("export", "--config", "smartdorf.toml", code=2)
+    assert (empty.folder / "smartdorf.toml").read_text() == before
+
+
 def test_an_entry_changes_what_it_names_and_nothing_else(empty: Shell):
     write(empty, VILLAGE.replace("glas-süd", "glas-sued"))
     empty("import", "village.yaml")
