@@ -55,10 +55,20 @@ SIMULATED = {device.model for device in Village.build(5, start=datetime(2026, 1,
 WT201 = (
     "a publisher's codec takes the bits from the wrong bytes; the vendor's README reads this record as we do"
 )
-# Where publishers contradict each other or themselves; said in the README of the published vectors.
+OTHER_DEVICE = (
+    "the publisher's example is a cut frame of a door sensor; its codec reads zeros where the frame has ended"
+)
+# Where publishers contradict each other or themselves: a field, or the bytes of a vector that is left out.
 KNOWN_CASES = {
     ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
     ("bosch/tps110", "resetCause"): "one publisher writes 'Power On Reset', the other 'power on'",
+    ("dragino/lds02", "0b880100250001"): OTHER_DEVICE,
+    ("dragino/lse01", "ce2900f107a5099b6e2890"): (
+        "the flag that tells raw values is set; the publisher's codec is older than the flag and reads water content"
+    ),
+    ("dragino/lwl01", "0b880100250001"): OTHER_DEVICE,
+    ("dragino/lwl02", "0b880100250001"): OTHER_DEVICE,
+    ("dragino/wsc1-l", "0b880100250001"): OTHER_DEVICE,
     ("milesight/wt201", "history[0].fan_status"): WT201,
     ("milesight/wt201", "history[0].system_status"): WT201,
     ("milesight/wt201", "history[0].target_temperature"): WT201,
@@ -150,7 +160,14 @@ def test_the_publishers_vectors_give_the_same_measurements(name: str, published:
     report = run_cases(cases, CATALOGUE)
     assert problems == []
     assert report.not_shipped == []
-    assert [(case.name, differences) for case, differences in report.failed] == []
+    known = {
+        f"{number}. "
+        for number, vector in enumerate(_document(published, name), 1)
+        if (name, vector["bytes"]) in KNOWN_CASES and "errors" not in vector
+    }
+    failed = [(case.name, differences) for case, differences in report.failed]
+    assert [(case, differences) for case, differences in failed if not case.startswith(tuple(known))] == []
+    assert len(failed) == len(known)  # what passes is no known case
 
 
 @published_names
@@ -163,7 +180,7 @@ def test_most_of_what_is_published_of_a_model_is_compared_at_all(name: str, publ
         # frames of versions or settings measure nothing
         if "errors" not in vector and _measures(model, vector)
     ]
-    assert compared
+    assert compared or model.proof != "vendor vectors"
     assert all(compared)
 
 
@@ -185,9 +202,12 @@ def test_fields_that_publishers_name_as_we_do_have_their_values(name: str, publi
     assert differences == []
 
 
+def _document(published: Path, name: str) -> list[dict[str, Any]]:
+    return json.loads((published / f"{name}.json").read_text(encoding="utf-8"))["vectors"]
+
+
 def _vectors(published: Path, name: str) -> list[dict[str, Any]]:
-    document = json.loads((published / f"{name}.json").read_text(encoding="utf-8"))
-    return document["vectors"]
+    return [vector for vector in _document(published, name) if (name, vector["bytes"]) not in KNOWN_CASES]
 
 
 def _measures(model: DeviceModel, vector: Mapping[str, Any]) -> bool:

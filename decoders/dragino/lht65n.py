@@ -1,6 +1,6 @@
-"""Dragino LHT65N: air temperature and humidity, and what its socket carries. Big endian.
+"""Dragino LHT65N and its forerunner LHT65: air temperature and humidity, and what its socket carries. Big endian.
 
-After the LHT65N user manual, 2.4 "Uplink Payload" and 2.6 "Datalog Feature".
+After the LHT65N user manual, 2.4 "Uplink Payload" and 2.6 "Datalog Feature". An LHT65 has f_port 2 only.
 
     f_port 2, 11 bytes
     SSBBBBBB BBBBBBBB  TTTT  HHHH  NPYUEEEE  XXXXXXXX
@@ -73,10 +73,11 @@ def decode(frame: Frame, context: Context) -> dict[str, Any]:
         else:
             frame.expect(_RECORD)
         return _reading(frame, kind)
-    if frame.f_port == 3:
-        return _series(frame)
-    if frame.f_port == 5:
-        return _status(frame)
+    if context.model == "dragino/lht65n":
+        if frame.f_port == 3:
+            return _series(frame)
+        if frame.f_port == 5:
+            return _status(frame)
     raise FrameError.unknown_f_port(frame)
 
 

@@ -96,7 +96,7 @@ def test_a_refused_frame_is_exit_code_1():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["dragino/lht65", "--f-port", "2", "--hex", "00"], NotFoundError, 'did you mean "dragino/lht65n"?'),
+        (["dragino/lht6n", "--f-port", "2", "--hex", "00"], NotFoundError, 'did you mean "dragino/lht65n"?'),
         (
             ["dragino/lht65n", "--f-port", "2", "--hex", "0g"],
             UsageError,

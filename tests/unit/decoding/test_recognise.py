@@ -39,6 +39,11 @@ def test_a_short_name_is_not_found_inside_a_word():
     assert "elsys/ers" not in CATALOGUE.recognise(device("Our sensors"))
 
 
+def test_a_name_that_another_one_begins_with_is_not_found_in_it():
+    assert CATALOGUE.recognise(device("LHT65N in the school")) == ["dragino/lht65n"]
+    assert CATALOGUE.recognise(device("LHT65 in the school")) == ["dragino/lht65"]
+
+
 def test_the_vendors_prefix_alone_leaves_a_choice():
     of_the_vendor = sorted(name for name in CATALOGUE.models if name.startswith("milesight/"))
     assert CATALOGUE.recognise(device(dev_eui=MILESIGHT_EUI)) == of_the_vendor
