@@ -10,35 +10,32 @@ After "Uplink Payload" in the user manual of each model. Where a battery has 14 
     __BBBBBB BBBBBBBB  TTTT  DDDD  GGGG  II  LL  MM
     LMDS200, f_port 2, 7 bytes
     BBBB  DDDD DDDD  CCCCCCAI
-    LSE01, f_port 2, 11 bytes
-    __BBBBBB BBBBBBBB  TTTT  WWWW  KKKK  EEEE  MRRSIIII
 B battery, mV   D distance, mm; in the LMDS200 cm, of the nearest thing and of the one behind it   I interrupt
 T temperature of a probe, int16, 0.1 °C   S there is a sensor   G strength of the signal   L the lidar's temperature, °C
-C alarms so far   A distance out of its limits   M kind of message; in the LSE01 1 for raw values
-W soil moisture, 0.01 %   K soil temperature, int16, 0.01 °C   E soil conductivity, µS/cm
+C alarms so far   A distance out of its limits   M kind of message
 
     LDS02, LWL01, LWL02, f_port 10, 10 bytes                LDS02, f_port 7, 5 bytes: what it counted alone
     DLBBBBBB BBBBBBBB  MM  NNNNNN  UUUUUU  _______A         D_BBBBBB BBBBBBBB  NNNNNN
-    LWL03A, f_port 2, 11 bytes; f_port 3: records of the same
-    _____IAL  NNNNNN  UUUUUU  SSSSSSSS
+    LWL03A, WL03A-LB, LDS03A, DS03A-LB, f_port 2, 11 bytes; f_port 3: records of the same
+    ____PIAO  NNNNNN  UUUUUU  SSSSSSSS
+    LDS03A, DS03A-LB with two contacts, f_port 2, 18 bytes
+    ____PIAO  NNNNNN  UUUUUU  SSSSSSSS  ______AO  NNNNNN  UUUUUU
 D door open   L leak   M 1 door, 2 leak, 3 both   N how often   U how long the last time, minutes
-A it lasts too long   I sent because it was time   S Unix time
+O open, or a leak   A it lasts too long   I sent because it was time   P N starts again with each message
+S Unix time
 
-    SW3L, f_port 2, 11 bytes                                f_port 3: records of 11 bytes
-    KKKKKKA_  PPPPPPPP  MM  __  SSSSSSSS                    KKKKKKA_  MM  __  PPPPPPPP  SSSSSSSS
+    SW3L, SW3L-LB, f_port 2, 11 bytes                       f_port 3: records of 11 bytes
+    __KKKKA_  PPPPPPPP  __MMMMMM  __  SSSSSSSS              __KKKKA_  __MMMMMM  __  PPPPPPPP  SSSSSSSS
 K which flow sensor   A water flows for too long   P pulses   M 0 all of them, 1 those since the last message
 
-    LGT92, f_port 2, 11, 15 or 18 bytes
-    YYYYYYYY  XXXXXXXX  _ABBBBBB BBBBBBBB  MMLFFFFF  RRRR PPPP  HH ZZZZ
-Y, X latitude and longitude, int32, 0.000001°; without a fix 0 or 0fffffff   A alarm button   M what wakes it
-L its light is on   F firmware, 160 and more   R, P roll and pitch, int16, 0.01°   H dilution, 0.01
-Z altitude, int16, 0.01 m
+    LHT52, f_port 2, 11 bytes; f_port 3: records of the same
+    TTTT  HHHH  RRRR  EE  SSSSSSSS
+T, R temperature inside and of a probe, int16, 0.01 °C, 7fff without one   H humidity, 0.1 %   E kind of probe
+    LHT52, f_port 4: the probe's number, 8 bytes
 
     f_port 4: settings            f_port 5, 7 bytes: device status
                                   MM  FFFF  RR  UU  BBBB
 M model   F firmware, a digit each nibble   R frequency band   U sub band
-
-The vendor's formula for negative soil temperatures is off by one digit; they are plain int16.
 """
 
 from collections.abc import Callable, Mapping
@@ -48,16 +45,17 @@ from smartdorf.decoding import Context, Frame, FrameError
 
 Found = dict[str, Any]
 Reader = Callable[[Frame], Found]
+RecordReader = Callable[[Frame, int], Found]
+Layouts = Mapping[int, Reader]  # by f_port
 
 _BATTERY = 0x3FFF
-_NO_FIX = ((0, 0), (0x0FFFFFFF, 0x0FFFFFFF), (-1, -1))
 _BANDS = (
     "EU868", "US915", "IN865", "AU915", "KZ865", "RU864", "AS923", "AS923_1", "AS923_2", "AS923_3", "CN470", "EU433",
     "KR920", "MA869",
 )  # fmt: skip
 
 
-# -- distances and soil ---------------------------------------------------------------------------------
+# -- distances ---------------------------------------------------------------------------------
 
 
 def _ultrasonic(nearest: int) -> Reader:
@@ -137,27 +135,6 @@ def _radar_settings(frame: Frame) -> Found:
     return {"TDC": frame.u24(0), "ATDC": shorter, "Alarm_min": low, "Alarm_max": high, "Interrupt": interrupt}
 
 
-def _soil(frame: Frame) -> Found:
-    frame.expect(11)
-    battery, probe, moisture, temperature, conductivity, flags = frame.unpack(">HhHhHB")
-    found: Found = {
-        "Bat": (battery & _BATTERY) / 1000,
-        "TempC_DS18B20": probe / 10,
-        "s_flag": flags >> 4 & 1,
-        "i_flag": flags & 0x0F,
-        "Mod": flags >> 7,
-    }
-    if flags >> 7:
-        found["Soil_dielectric_constant"] = moisture / 10
-        found["Raw_water_SOIL"] = temperature & 0xFFFF
-        found["Raw_conduct_SOIL"] = conductivity
-    else:
-        found["water_SOIL"] = moisture / 100
-        found["temp_SOIL"] = temperature / 100
-        found["conduct_SOIL"] = conductivity
-    return found
-
-
 # -- doors, leaks, flows ----------------------------------------------------------------------------------
 
 
@@ -187,20 +164,59 @@ def _contact_counts(frame: Frame) -> Found:
     }
 
 
-def _leak_at(frame: Frame, at: int) -> Found:
+_DOOR = ("CLOSE", "OPEN")
+_LEAK = ("NO LEAK", "LEAK")
+
+
+def _event(frame: Frame, at: int, what: str, words: tuple[str, str], number: str = "") -> Found:
+    """What a door or a leak sensor says; ``number`` where one of two speaks."""
     flags = frame.u8(at)
     return {
-        "ALARM": "TRUE" if flags & 2 else "FALSE",
-        "WATER_LEAK_STATUS": "LEAK" if flags & 1 else "NO LEAK",
-        "WATER_LEAK_TIMES": frame.u24(at + 1),
-        "LAST_WATER_LEAK_DURATION": frame.u24(at + 4),
-        "TIME": frame.u32(at + 7),
+        f"ALARM{number}": "TRUE" if flags & 2 else "FALSE",
+        f"{what}_STATUS": words[flags & 1],
+        f"{what}_TIMES": frame.u24(at + 1),
+        f"LAST_{what}_DURATION": frame.u24(at + 4),
     }
+
+
+def _leak_at(frame: Frame, at: int) -> Found:
+    return {**_event(frame, at, "WATER_LEAK", _LEAK), "TIME": frame.u32(at + 7)}
+
+
+def _door_at(frame: Frame, at: int) -> Found:
+    return {**_event(frame, at, "DOOR_OPEN", _DOOR), "TIME": frame.u32(at + 7)}
+
+
+def _why(frame: Frame) -> Found:
+    """Whether it was time to send, and whether the count starts again with each message."""
+    flags = frame.u8(0)
+    return {"TDC": "YES" if flags & 4 else "NO", "CMOD": "PART" if flags & 8 else "SUM"}
 
 
 def _leak(frame: Frame) -> Found:
     frame.expect(11)
-    return {"TDC": "YES" if frame.u8(0) & 4 else "NO", **_leak_at(frame, 0)}
+    return _without_parts({**_why(frame), **_leak_at(frame, 0)})
+
+
+def _doors(frame: Frame) -> Found:
+    frame.expect(11, 18)
+    if len(frame) == 11:
+        return _without_parts({**_why(frame), **_door_at(frame, 0)})
+    return _without_parts(
+        {
+            **_why(frame),
+            **_event(frame, 0, "DOOR1_OPEN", _DOOR, "1"),
+            **_event(frame, 11, "DOOR2_OPEN", _DOOR, "2"),
+            "TIME": frame.u32(7),
+        }
+    )
+
+
+def _without_parts(found: Found) -> Found:
+    """A count since the last message is no counter: it gets a name of its own."""
+    if found["CMOD"] == "SUM":
+        return found
+    return {f"PART_{name}" if name.endswith("_TIMES") else name: value for name, value in found.items()}
 
 
 def _leak_settings(frame: Frame) -> Found:
@@ -215,15 +231,29 @@ def _leak_settings(frame: Frame) -> Found:
     }
 
 
+def _door_settings(frame: Frame) -> Found:
+    frame.expect(11)
+    no_alarm, keep, minutes, keep_2, minutes_2, alarm = frame.unpack(">BBHBHB", 3)
+    return {
+        "TDC": frame.u24(0),
+        "DISALARM": no_alarm & 1,
+        "KEEP_STATUS1": keep & 1,
+        "KEEP_TIME1": minutes,
+        "KEEP_STATUS2": keep_2 & 1,
+        "KEEP_TIME2": minutes_2,
+        "ALARM_TDC": alarm,
+    }
+
+
 def _flow_of(flags: int, mode: int, pulses: int, time: int) -> Found:
-    sensor = flags >> 2
+    sensor = flags >> 2 & 0x0F
     found: Found = {
         "Calculate_flag": sensor,
         "Alarm": "TRUE" if flags & 2 else "FALSE",
-        "MOD": mode,
+        "MOD": mode & 0x3F,
         "Data_time": time,
     }
-    if mode == 1:
+    if mode & 0x3F == 1:
         found["Last_pulse"] = pulses
     else:
         found["Total_pulse"] = pulses
@@ -253,7 +283,7 @@ def _flow_settings(frame: Frame) -> Found:
     return {"TDC": frame.u24(0), "Stop_Timer": stop, "Alarm_Timer": alarm}
 
 
-def _datalog(read_at: Callable[[Frame, int], Found], time: str) -> Reader:
+def _datalog(read_at: RecordReader, time: str) -> Reader:
     """Records of eleven bytes, kept by the device; one without a time is none."""
 
     def read(frame: Frame) -> Found:
@@ -266,26 +296,28 @@ def _datalog(read_at: Callable[[Frame, int], Found], time: str) -> Reader:
     return read
 
 
-# -- position ---------------------------------------------------------------------------------------------
+# -- room climate -----------------------------------------------------------------------------------------
 
 
-def _tracker(frame: Frame) -> Found:
-    frame.expect(11, 15, 18)
-    latitude, longitude, battery, flags = frame.unpack(">iiHB")
-    found: Found = {
-        "ALARM_status": bool(battery & 0x4000),
-        "BatV": (battery & _BATTERY) / 1000,
-        "MD": ("Disable", "Move", "Collide", "User")[flags >> 6],
-        "LON": bool(flags & 0x20),
-        "FW": 160 + (flags & 0x1F),
+def _climate_at(frame: Frame, at: int) -> Found:
+    temperature, humidity, probe, kind, time = frame.unpack(">hHhBI", at)
+    return {
+        "TempC_SHT": temperature / 100,
+        "Hum_SHT": humidity / 10,
+        "TempC_DS": probe / 100,
+        "Ext": kind,
+        "Systimestamp": time,
     }
-    if (latitude, longitude) not in _NO_FIX:
-        found["latitude"], found["longitude"] = latitude / 1_000_000, longitude / 1_000_000
-    if len(frame) > 11:
-        found["Roll"], found["Pitch"] = frame.i16(11) / 100, frame.i16(13) / 100
-    if len(frame) > 15:
-        found["HDOP"], found["ALTITUDE"] = frame.u8(15) / 100, frame.i16(16) / 100
-    return found
+
+
+def _climate(frame: Frame) -> Found:
+    frame.expect(11)
+    return _climate_at(frame, 0)
+
+
+def _probe_number(frame: Frame) -> Found:
+    frame.expect(8)
+    return {"DS18B20_ID": frame.data.hex()}
 
 
 # -- device status, and the models ------------------------------------------------------------------------
@@ -310,8 +342,12 @@ def _status(model: int, name: str) -> Reader:
     return read
 
 
-# model → f_port → its layout
-MODELS: Mapping[str, Mapping[int, Reader]] = {
+def _recorder(now: Reader, record: RecordReader, time: str, rare: Reader, status: Reader) -> Layouts:
+    """A device that keeps what it measured; ``rare`` is f_port 4."""
+    return {2: now, 3: _datalog(record, time), 4: rare, 5: status}
+
+
+MODELS: Mapping[str, Layouts] = {
     "dragino/ldds04": {2: _four_distances},
     "dragino/ldds20": {2: _ultrasonic(20)},
     "dragino/ldds45": {2: _ultrasonic(30)},
@@ -319,23 +355,16 @@ MODELS: Mapping[str, Mapping[int, Reader]] = {
     "dragino/ldds75-v1.1.4": {2: _ultrasonic(280)},
     "dragino/llds12": {2: _lidar},
     "dragino/lmds200": {2: _radar, 4: _radar_settings, 5: _status(0x0C, "LMDS200")},
-    "dragino/lse01": {2: _soil},
     "dragino/lds02": {7: _contact_counts, 10: _contact},
     "dragino/lwl01": {10: _contact},
     "dragino/lwl02": {10: _contact},
-    "dragino/lwl03a": {
-        2: _leak,
-        3: _datalog(_leak_at, "TIME"),
-        4: _leak_settings,
-        5: _status(0x14, "LWL03A"),
-    },
-    "dragino/sw3l": {
-        2: _flow,
-        3: _datalog(_flow_at, "Data_time"),
-        4: _flow_settings,
-        5: _status(0x11, "SW3L"),
-    },
-    "dragino/lgt92": {2: _tracker},
+    "dragino/lwl03a": _recorder(_leak, _leak_at, "TIME", _leak_settings, _status(0x14, "LWL03A")),
+    "dragino/wl03a-lb": _recorder(_leak, _leak_at, "TIME", _leak_settings, _status(0x1D, "WL03A-LB")),
+    "dragino/lds03a": _recorder(_doors, _door_at, "TIME", _door_settings, _status(0x0A, "LDS03A")),
+    "dragino/ds03a-lb": _recorder(_doors, _door_at, "TIME", _door_settings, _status(0x1B, "DS03A-LB")),
+    "dragino/sw3l": _recorder(_flow, _flow_at, "Data_time", _flow_settings, _status(0x11, "SW3L")),
+    "dragino/sw3l-lb": _recorder(_flow, _flow_at, "Data_time", _flow_settings, _status(0x1F, "SW3L-LB")),
+    "dragino/lht52": _recorder(_climate, _climate_at, "Systimestamp", _probe_number, _status(0x09, "LHT52")),
 }
 
 
