@@ -83,6 +83,29 @@ def _teros_permittivity(words: Words, context: Context) -> float:
     return root * root
 
 
+def _millivolts(words: Words, context: Context) -> float:
+    """An analogue input; the ends of its scale are -3 and 3 V."""
+    return (words[0] - 32768) * 3000 / 32768
+
+
+def _loop_current(words: Words, context: Context) -> float | None:
+    """mA through the device's resistor, whose voltage is measured at a gain of two."""
+    resistance = context.parameter("resistor_ohm")
+    return _millivolts(words, context) / 2 / resistance if resistance else None
+
+
+def _10hs(words: Words, context: Context) -> float:
+    """Volumetric water content of mineral soil from the probe's voltage, as in its manual."""
+    mv = _millivolts(words, context)
+    return 2.97e-9 * mv**3 - 7.37e-6 * mv**2 + 6.69e-3 * mv - 1.92
+
+
+def _albedo(words: Words, context: Context) -> float | None:
+    """The share that is reflected; at night there is none."""
+    incoming, reflected = words[0] - 32768, words[1] - 32768
+    return reflected / incoming if incoming > 0 and reflected > 0 else None
+
+
 def _illuminance(words: Words, context: Context) -> float:
     """From two photodiodes: all light, and infrared alone."""
     everything, infrared = words
@@ -93,7 +116,16 @@ def _group(words: int, **values: Convert) -> Group:
     return words, values
 
 
-_BATTERY = _group(1, battery_voltage=_number(0, per=1000))
+def _words(first: int, **steps: float) -> Mapping[str, Convert]:
+    """Words one behind the other, each with how many of its steps are one."""
+    return {name: _number(at, per=per) for at, (name, per) in enumerate(steps.items(), first)}
+
+
+def _signed_words(first: int, **steps: float) -> Mapping[str, Convert]:
+    return {name: _signed(at, per) for at, (name, per) in enumerate(steps.items(), first)}
+
+
+_BATTERY = _group(1, **_words(0, battery_voltage=1000))
 _BAROMETER = _group(1, barometric_pressure=lambda words, context: words[0] * 2)
 _SHT21 = _group(
     2,
@@ -105,63 +137,83 @@ _SHT35 = _group(
     air_temperature=lambda words, context: 175 * words[0] / 65535 - 45,
     air_humidity=lambda words, context: 100 * words[1] / 65535,
 )
+_SHIELD = _group(2, **{f"{name}_radiation_shield": convert for name, convert in _SHT35[1].items()})
+_ROAD = _group(
+    6,
+    **_signed_words(
+        0,
+        surface_temperature=100,
+        air_temperature=100,
+        air_humidity=100,
+        dew_point=100,
+        angle=1,
+        sensor_temperature=100,
+    ),
+)
 _KELLER = _group(2, pressure=_keller_pressure, temperature=_number(1, 16384, 320))
+_TEROS: Mapping[str, Convert] = {
+    "dielectric_permittivity": _teros_permittivity,
+    # the maker's line for mineral soil
+    "volumetric_water_content": lambda words, context: words[0] / 10 * 3.879e-4 - 0.6956,
+    "soil_temperature": _signed(1, 10),
+}
+_FIVE: Mapping[str, Convert] = {
+    "dielectric_permittivity": _number(0, per=50),
+    "volumetric_water_content": _topp,
+    "soil_temperature": _number(1, 400, 10),
+}
 
 
 def _wind(at: int) -> Mapping[str, Convert]:
     """METER's anemometer, in the weather stations too."""
-    return {
-        "wind_speed": _signed(at, 100),
-        "wind_direction": _signed(at + 1, 10),
-        "maximum_wind_speed": _signed(at + 2, 100),
-        "air_temperature": _signed(at + 3, 10),
-    }
+    return _signed_words(at, wind_speed=100, wind_direction=10, maximum_wind_speed=100, air_temperature=10)
 
 
 _SKY: Mapping[str, Convert] = {
-    "lightning_strike_count": _signed(2),
-    "lightning_average_distance": _signed(3),
+    **_signed_words(2, lightning_strike_count=1, lightning_average_distance=1),
     **_wind(4),
     "vapor_pressure": _signed(8, 100),
     "relative_humidity": _signed(10, 10),
 }
 
 
-def _ctd10(conductivity: Convert) -> Group:
+def _ctd10(conductivity: int) -> Group:
+    """``conductivity``: µS/cm in one step."""
     return _group(
         4,
-        water_depth=_signed(0),
-        temperature=_signed(1, 10),
-        electrical_conductivity=conductivity,
+        **_signed_words(0, water_depth=1, temperature=10),
+        electrical_conductivity=lambda words, context: words[2] * conductivity,
         freezing_flag=_number(3),
     )
 
 
-def _aqualabo(**values: Convert) -> Group:
+def _aqualabo(values: Mapping[str, Convert]) -> Group:
     """A digital water probe: its status, its temperature, and three values of its own."""
     return _group(5, status=_number(0), temperature=_signed(1, 100), **values)
 
 
-def _lidar() -> Group:
-    names = (
-        "average", "minimum", "maximum", "median", "10th_percentile", "25th_percentile", "75th_percentile",
-        "90th_percentile", "most_frequent_value",
-    )  # fmt: skip
-    distances = {f"distance_{name}": _if_any(9, _number(at)) for at, name in enumerate(names)}
-    return _group(
-        11, **distances, number_of_samples=_number(9), total_acquisition_time=_number(10, per=1.024)
-    )
+_DISTANCES = (
+    "average", "minimum", "maximum", "median", "10th_percentile", "25th_percentile", "75th_percentile",
+    "90th_percentile", "most_frequent_value",
+)  # fmt: skip
+
+
+def _lidar(samples: str, more: Mapping[str, Convert]) -> Group:
+    """``samples``: what the count of valid ones is called."""
+    distances = {f"distance_{name}": _if_any(9, _number(at)) for at, name in enumerate(_DISTANCES)}
+    counts = _words(9, **{samples: 1, "total_acquisition_time": 1.024})
+    return 11 + len(more), {**distances, **counts, **more}
 
 
 def _particles() -> Group:
-    masses = ("pm1_0_mass", "pm2_5_mass", "pm4_mass", "pm10_mass")
-    numbers = ("pm0_5_number", "pm1_0_number", "pm2_5_number", "pm4_number", "pm10_number")
-    concentrations = {
-        f"{name}_concentration": _number(at, per=10)
-        for first, names in ((0, masses), (5, numbers))
-        for at, name in enumerate(names, first)
-    }
-    return _group(10, **concentrations, typical_particle_size=_number(4))
+    masses = [f"pm{size}_mass_concentration" for size in ("1_0", "2_5", "4", "10")]
+    numbers = [f"pm{size}_number_concentration" for size in ("0_5", "1_0", "2_5", "4", "10")]
+    return _group(
+        10,
+        **_words(0, **dict.fromkeys(masses, 10)),
+        **_words(4, typical_particle_size=1),
+        **_words(5, **dict.fromkeys(numbers, 10)),
+    )
 
 
 def _drill_and_drop(first: int) -> Group:
@@ -183,95 +235,100 @@ def _soil_profile() -> Group:
     return 16, group
 
 
+_STATIONS: Mapping[str, Group] = {
+    "atm41": _group(
+        17,
+        **_signed_words(0, solar_radiation=1, precipitation=1000),
+        **_SKY,
+        **_signed_words(9, atmospheric_pressure=100),
+        **_signed_words(11, sensor_temperature_internal=10, x_orientation_angle=10, y_orientation_angle=10),
+        **_signed_words(14, compass_heading=1, north_wind_speed=100, east_wind_speed=100),
+    ),
+    "atm41g2": _group(
+        17,
+        solar_radiation=_signed(0, 10),
+        precipitation=_number(1, per=1000),
+        **_SKY,
+        **_signed_words(9, barometric_pressure=100),
+        **_signed_words(
+            11, internal_temperature=10, tilt_angle_x_orientation=10, tilt_angle_y_orientation=10
+        ),
+        precipitation_electrical_conductivity=_signed(14),
+        cumulative_precipitation=lambda words, context: _double(15, words) / 1000,
+    ),
+}
+_LP8P = _group(
+    8,
+    **_signed_words(0, co2_concentration=1, co2_concentration_lpf=1, co2_sensor_temperature=100),
+    **_words(3, capacitor_voltage_1=1000, capacitor_voltage_2=1000, co2_sensor_status=1),
+    **_words(6, raw_ir_reading=1, raw_ir_reading_lpf=1),
+)
+
 # the groups, from the lowest flag on
 MODELS: Mapping[str, tuple[Group, ...]] = {
-    "decentlab/dl-5tm": (
-        _group(
-            2,
-            dielectric_permittivity=_number(0, per=50),
-            volumetric_water_content=_topp,
-            soil_temperature=_number(1, 400, 10),
-        ),
+    "decentlab/dl-10hs": (
+        _group(1, raw_sensor_reading=_millivolts, volumetric_water_content=_10hs),
+        _BATTERY,
+    ),
+    "decentlab/dl-5te": (
+        _group(3, **_FIVE, electrical_conductivity=lambda words, context: words[2] * 10),
+        _BATTERY,
+    ),
+    "decentlab/dl-5tm": (_group(2, **_FIVE), _BATTERY),
+    "decentlab/dl-alb": (
+        _group(2, **_signed_words(0, incoming_radiation=10, reflected_radiation=10), albedo=_albedo),
         _BATTERY,
     ),
     "decentlab/dl-atm22": (
         _group(
             8,
             **_wind(0),
-            x_orientation_angle=_signed(4, 10),
-            y_orientation_angle=_signed(5, 10),
-            north_wind_speed=_signed(6, 100),
-            east_wind_speed=_signed(7, 100),
+            **_signed_words(4, x_orientation_angle=10, y_orientation_angle=10),
+            **_signed_words(6, north_wind_speed=100, east_wind_speed=100),
         ),
         _BATTERY,
     ),
-    "decentlab/dl-atm41": (
+    "decentlab/dl-atm41": (_STATIONS["atm41"], _BATTERY),
+    "decentlab/dl-atm41g2": (_STATIONS["atm41g2"], _BATTERY),
+    "decentlab/dl-ctd10": (_ctd10(1), _BATTERY),
+    "decentlab/dl-ctd10b": (_ctd10(2), _BATTERY),
+    "decentlab/dl-cws": (_ROAD, _BATTERY),
+    "decentlab/dl-cws2": (_SHIELD, _ROAD, _BATTERY),
+    "decentlab/dl-dlr2-002": (
         _group(
-            17,
-            solar_radiation=_signed(0),
-            precipitation=_signed(1, 1000),
-            **_SKY,
-            atmospheric_pressure=_signed(9, 100),
-            sensor_temperature_internal=_signed(11, 10),
-            x_orientation_angle=_signed(12, 10),
-            y_orientation_angle=_signed(13, 10),
-            compass_heading=_signed(14),
-            north_wind_speed=_signed(15, 100),
-            east_wind_speed=_signed(16, 100),
+            4,
+            **_words(0, pulse_count=1, pulse_interval=1),
+            cumulative_pulse_count=lambda words, context: _double(2, words),
         ),
         _BATTERY,
     ),
-    "decentlab/dl-atm41g2": (
-        _group(
-            17,
-            solar_radiation=_signed(0, 10),
-            precipitation=_number(1, per=1000),
-            **_SKY,
-            barometric_pressure=_signed(9, 100),
-            internal_temperature=_signed(11, 10),
-            tilt_angle_x_orientation=_signed(12, 10),
-            tilt_angle_y_orientation=_signed(13, 10),
-            precipitation_electrical_conductivity=_signed(14),
-            cumulative_precipitation=lambda words, context: _double(15, words) / 1000,
-        ),
-        _BATTERY,
-    ),
-    "decentlab/dl-ctd10": (_ctd10(_number(2)), _BATTERY),
-    # the conductivity in steps of 2 µS/cm
-    "decentlab/dl-ctd10b": (_ctd10(lambda words, context: words[2] * 2), _BATTERY),
-    "decentlab/dl-cws2": (
-        _group(
-            2,
-            air_temperature_radiation_shield=_SHT35[1]["air_temperature"],
-            air_humidity_radiation_shield=_SHT35[1]["air_humidity"],
-        ),
-        _group(
-            6,
-            surface_temperature=_signed(0, 100),
-            air_temperature=_signed(1, 100),
-            air_humidity=_signed(2, 100),
-            dew_point=_signed(3, 100),
-            angle=_signed(4),
-            sensor_temperature=_signed(5, 100),
-        ),
-        _BATTERY,
-    ),
+    "decentlab/dl-dlr2-003": (_group(1, input=_number(0)), _BATTERY),
+    "decentlab/dl-dlr2-004": (_group(1, current=_loop_current), _BATTERY),
     "decentlab/dl-ds18": (_group(1, temperature=_signed(0, 16)), _BATTERY),
+    "decentlab/dl-ds182": (
+        _group(2, ch0_temperature=_signed(0, 16), ch0_id=_number(1)),
+        _group(2, ch1_temperature=_signed(0, 16), ch1_id=_number(1)),
+        _BATTERY,
+    ),
     "decentlab/dl-iam": (
         _BATTERY,
         _SHT35,
         _BAROMETER,
         _group(
             2,
-            ambient_light_visible_infrared=_number(0),
-            ambient_light_infrared=_number(1),
+            **_words(0, ambient_light_visible_infrared=1, ambient_light_infrared=1),
             illuminance=_illuminance,
         ),
-        _group(3, co2_concentration=_signed(0), co2_sensor_status=_number(1), raw_ir_reading=_number(2)),
+        _group(3, co2_concentration=_signed(0), **_words(1, co2_sensor_status=1, raw_ir_reading=1)),
         _group(1, activity_counter=_number(0)),
         _group(1, total_voc=_number(0)),
     ),
-    "decentlab/dl-lid": (_lidar(), _BATTERY),
+    "decentlab/dl-itst": (
+        _group(2, temperature_target=_number(0, 1000, 10), temperature_head=_number(1, 1000, 10)),
+        _BATTERY,
+    ),
+    "decentlab/dl-lid": (_lidar("number_of_samples", {}), _BATTERY),
+    "decentlab/dl-lid2": (_lidar("number_of_valid_samples", _words(11, number_of_total_samples=1)), _BATTERY),
     "decentlab/dl-lp8p": (
         _SHT21,
         _group(
@@ -279,17 +336,7 @@ MODELS: Mapping[str, tuple[Group, ...]] = {
             barometer_temperature=_number(0, 5000, 100),
             barometric_pressure=lambda words, context: words[1] * 2,
         ),
-        _group(
-            8,
-            co2_concentration=_signed(0),
-            co2_concentration_lpf=_signed(1),
-            co2_sensor_temperature=_signed(2, 100),
-            capacitor_voltage_1=_number(3, per=1000),
-            capacitor_voltage_2=_number(4, per=1000),
-            co2_sensor_status=_number(5),
-            raw_ir_reading=_number(6),
-            raw_ir_reading_lpf=_number(7),
-        ),
+        _LP8P,
         _BATTERY,
     ),
     "decentlab/dl-mbx": (
@@ -297,49 +344,39 @@ MODELS: Mapping[str, tuple[Group, ...]] = {
         _BATTERY,
     ),
     "decentlab/dl-mes5": (
-        _aqualabo(
-            sludge_blanket=_number(2, per=100),
-            suspended_solid=_number(3, per=100),
-            turbidity=_number(4, per=10),
-        ),
+        _aqualabo(_words(2, sludge_blanket=100, suspended_solid=100, turbidity=10)),
         _BATTERY,
     ),
     "decentlab/dl-ntu": (
-        _aqualabo(
-            turbidity_in_ntu=_number(2, per=10),
-            turbidity_in_fnu=_number(3, per=10),
-            turbidity_in_mg_l=_number(4, per=10),
-        ),
+        _aqualabo(_words(2, turbidity_in_ntu=10, turbidity_in_fnu=10, turbidity_in_mg_l=10)),
         _BATTERY,
     ),
     "decentlab/dl-optod": (
         _aqualabo(
-            oxygen_saturation=_signed(2, 100),
-            oxygen_concentration=_signed(3, 100),
-            oxygen_concentration_alt=_signed(4, 100),
+            _signed_words(2, oxygen_saturation=100, oxygen_concentration=100, oxygen_concentration_alt=100)
         ),
         _BATTERY,
     ),
-    "decentlab/dl-pheht": (
-        _aqualabo(ph=_signed(2, 100), redox=_signed(3, 10), ph_mv=_signed(4, 10)),
-        _BATTERY,
-    ),
+    "decentlab/dl-pheht": (_aqualabo(_signed_words(2, ph=100, redox=10, ph_mv=10)), _BATTERY),
     "decentlab/dl-pm": (_BATTERY, _particles(), _SHT21, _BAROMETER),
     "decentlab/dl-pr21": (_KELLER, _BATTERY),
     "decentlab/dl-pr26": (_KELLER, _BATTERY),
+    "decentlab/dl-pr36": (
+        _group(2, pressure=_counts(0, "counts_per_bar"), temperature=_signed(1, 256)),
+        _BATTERY,
+    ),
     "decentlab/dl-pr36ctd": (
         _group(
             4,
             pressure=_counts(0, "counts_per_bar"),
-            temperature_electronics=_signed(1, 256),
-            temperature_pt1000=_signed(2, 256),
+            **_signed_words(1, temperature_electronics=256, temperature_pt1000=256),
             electrical_conductivity=_counts(3, "counts_per_mscm"),
         ),
         _BATTERY,
     ),
-    # 5 W/m² for each mV, 3000 mV at the end of the scale
     "decentlab/dl-pyr": (
-        _group(1, total_solar_radiation=lambda words, context: (words[0] - 32768) * 15000 / 32768),
+        # 5 W/m² for each mV
+        _group(1, total_solar_radiation=lambda words, context: _millivolts(words, context) * 5),
         _BATTERY,
     ),
     "decentlab/dl-rhc": (
@@ -352,6 +389,8 @@ MODELS: Mapping[str, tuple[Group, ...]] = {
         _BATTERY,
     ),
     "decentlab/dl-sdd": (_drill_and_drop(0), _drill_and_drop(6), _BATTERY),
+    "decentlab/dl-sht21": (_SHT21, _BATTERY),
+    "decentlab/dl-sht35": (_SHT35, _BATTERY),
     "decentlab/dl-smtp": (_soil_profile(), _BATTERY),
     "decentlab/dl-tbrg": (
         _group(
@@ -362,17 +401,12 @@ MODELS: Mapping[str, tuple[Group, ...]] = {
         ),
         _BATTERY,
     ),
-    "decentlab/dl-trs12": (
-        _group(
-            3,
-            dielectric_permittivity=_teros_permittivity,
-            # the maker's line for mineral soil
-            volumetric_water_content=lambda words, context: words[0] / 10 * 3.879e-4 - 0.6956,
-            soil_temperature=_signed(1, 10),
-            electrical_conductivity=_number(2),
-        ),
+    "decentlab/dl-tp": (
+        _group(16, **_signed_words(0, **{f"temperature_at_level_{level}": 100 for level in range(16)})),
         _BATTERY,
     ),
+    "decentlab/dl-trs11": (_group(2, **_TEROS), _BATTERY),
+    "decentlab/dl-trs12": (_group(3, **_TEROS, electrical_conductivity=_number(2)), _BATTERY),
     "decentlab/dl-trs21": (
         _group(2, water_potential=_number(0, per=-10), soil_temperature=_signed(1, 10)),
         _BATTERY,
