@@ -10,9 +10,11 @@ After "Uplink Payload" in the user manual of each model. Where a battery has 14 
     __BBBBBB BBBBBBBB  TTTT  DDDD  GGGG  II  LL  MM
     LMDS200, f_port 2, 7 bytes
     BBBB  DDDD DDDD  CCCCCCAI
+    DDS20-LB, DDS45-LB, DDS75-LB, LDS12-LB, MDS200-LB: the same, and on f_port 3 records of 11 bytes
+    DDSxx ____ DDDD ____ __ SSSSSSSS      LDS12 ____ DDDD GGGG LL SSSSSSSS      MDS200 ____ DDDD DDDD __ SSSSSSSS
 B battery, mV   D distance, mm; in the LMDS200 cm, of the nearest thing and of the one behind it   I interrupt
 T temperature of a probe, int16, 0.1 °C   S there is a sensor   G strength of the signal   L the lidar's temperature, °C
-C alarms so far   A distance out of its limits   M kind of message
+C alarms so far   A distance out of its limits   M kind of message   S in records Unix time
 
     LDS02, LWL01, LWL02, f_port 10, 10 bytes                LDS02, f_port 7, 5 bytes: what it counted alone
     DLBBBBBB BBBBBBBB  MM  NNNNNN  UUUUUU  _______A         D_BBBBBB BBBBBBBB  NNNNNN
@@ -77,6 +79,25 @@ def _ultrasonic(nearest: int) -> Reader:
     return read
 
 
+def _ultrasonic_lb(nearest: int) -> Reader:
+    """The newer devices: always eight bytes. They can be set to send many distances, which is not described."""
+    read_now = _ultrasonic(nearest)
+
+    def read(frame: Frame) -> Found:
+        frame.expect(8)
+        return read_now(frame)
+
+    return read
+
+
+def _ultrasonic_at(nearest: int) -> RecordReader:
+    def read(frame: Frame, at: int) -> Found:
+        distance = frame.u16(at + 2)
+        return {"Distance": distance if distance >= nearest else "Invalid Reading", "TIME": frame.u32(at + 7)}
+
+    return read
+
+
 def _is_settings(frame: Frame) -> bool:
     """The reply to a question about the settings, instead of a measurement."""
     return frame.data[0] == 0x03 and frame.data[-1] == 0x02
@@ -111,7 +132,19 @@ def _lidar(frame: Frame) -> Found:
         "Lidar_temp": temperature,
         "Message_type": kind,
     }
-    if 100 <= strength < 0xFFFF:  # otherwise the manual does not trust the distance
+    if strength in _TRUSTED:
+        found["Lidar_distance"] = distance / 10
+    return found
+
+
+# otherwise the manual does not trust the distance
+_TRUSTED = range(100, 0xFFFF)
+
+
+def _lidar_at(frame: Frame, at: int) -> Found:
+    distance, strength, temperature, time = frame.unpack(">HHbI", at + 2)
+    found: Found = {"Lidar_signal": strength, "Lidar_temp": temperature, "TIME": time}
+    if strength in _TRUSTED:
         found["Lidar_distance"] = distance / 10
     return found
 
@@ -127,6 +160,11 @@ def _radar(frame: Frame) -> Found:
         "Distance_alarm": alarm >> 1 & 1,
         "Interrupt_alarm": alarm & 1,
     }
+
+
+def _radar_at(frame: Frame, at: int) -> Found:
+    nearest, behind = frame.unpack(">HH", at + 2)
+    return {"dis1": nearest, "dis2": behind, "TIME": frame.u32(at + 7)}
 
 
 def _radar_settings(frame: Frame) -> Found:
@@ -347,6 +385,10 @@ def _recorder(now: Reader, record: RecordReader, time: str, rare: Reader, status
     return {2: now, 3: _datalog(record, time), 4: rare, 5: status}
 
 
+def _logger(now: Reader, record: RecordReader, status: Reader) -> Layouts:
+    return {2: now, 3: _datalog(record, "TIME"), 5: status}
+
+
 MODELS: Mapping[str, Layouts] = {
     "dragino/ldds04": {2: _four_distances},
     "dragino/ldds20": {2: _ultrasonic(20)},
@@ -355,6 +397,11 @@ MODELS: Mapping[str, Layouts] = {
     "dragino/ldds75-v1.1.4": {2: _ultrasonic(280)},
     "dragino/llds12": {2: _lidar},
     "dragino/lmds200": {2: _radar, 4: _radar_settings, 5: _status(0x0C, "LMDS200")},
+    "dragino/dds20-lb": _logger(_ultrasonic_lb(20), _ultrasonic_at(20), _status(0x29, "DDS20-LB")),
+    "dragino/dds45-lb": _logger(_ultrasonic_lb(30), _ultrasonic_at(30), _status(0x28, "DDS45-LB")),
+    "dragino/dds75-lb": _logger(_ultrasonic_lb(280), _ultrasonic_at(280), _status(0x27, "DDS75-LB")),
+    "dragino/lds12-lb": _logger(_lidar, _lidar_at, _status(0x24, "LDS12-LB")),
+    "dragino/mds200-lb": _recorder(_radar, _radar_at, "TIME", _radar_settings, _status(0x2B, "MDS200-LB")),
     "dragino/lds02": {7: _contact_counts, 10: _contact},
     "dragino/lwl01": {10: _contact},
     "dragino/lwl02": {10: _contact},
