@@ -31,6 +31,8 @@ from typing import Any
 
 from smartdorf.decoding import Context, Frame, FrameError
 
+from .layouts import status
+
 _EARLIER = 0xC0  # either of two bits
 _RECORD = 11  # bytes
 _LONG_INTERRUPT = 15
@@ -55,10 +57,7 @@ _PROBES = {
     _SHT31: "Ext_TempC_SHT",
 }
 _SERIES = {1: "ds18b20", 2: "tmp117", 3: "gxht30", 4: "sht31"}  # kinds of probe on f_port 3
-_BANDS = (
-    "EU868", "US915", "IN865", "AU915", "KZ865", "RU864", "AS923", "AS923_1", "AS923_2", "AS923_3", "CN470", "EU433",
-    "KR920", "MA869",
-)  # fmt: skip
+_status = status(0x0B, "LHT65N")
 
 
 def decode(frame: Frame, context: Context) -> dict[str, Any]:
@@ -157,17 +156,3 @@ def _series(frame: Frame) -> dict[str, Any]:
         raise FrameError("length", f"{len(frame) - 3} bytes of temperatures, expected two for each")
     temperatures = [frame.i16(at) / 100 for at in range(3, len(frame), 2)]
     return {"bat": battery & 0x3FFF, "sensor": _SERIES[kind], "Temp": temperatures}
-
-
-def _status(frame: Frame) -> dict[str, Any]:
-    frame.expect(7)
-    model, firmware, band, sub_band, battery = frame.unpack(">BHBBH")
-    if model != 0x0B:
-        raise FrameError("implausible", f"the frame says that it is model {model:02x}, an LHT65N is 0b")
-    return {
-        "SENSOR_MODEL": "LHT65N",
-        "FIRMWARE_VERSION": f"{firmware >> 8 & 0xF}.{firmware >> 4 & 0xF}.{firmware & 0xF}",
-        "FREQUENCY_BAND": _BANDS[band - 1] if 0 < band <= len(_BANDS) else band,
-        "SUB_BAND": "NULL" if sub_band == 0xFF else sub_band,
-        "BAT": battery / 1000,
-    }
