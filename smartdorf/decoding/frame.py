@@ -16,12 +16,13 @@ TOO_SHORT = "too_short"
 LENGTH = "length"  # neither too short nor cut: this model has no frame of that length
 CHECKSUM = "checksum"
 IMPLAUSIBLE = "implausible"  # fixed bytes are not what they must be, or values contradict each other
+REFUSED = "refused"  # a vendor's codec says so, in its own words
 # The engine itself adds these:
 ENCRYPTED = "encrypted"  # end to end: we have no key
 CODEC_ERROR = "codec_error"  # the codec has a mistake
 MISSING_OBJECT = "missing_object"  # no codec here, and ChirpStack decoded nothing either
 
-CODEC_REASONS = frozenset({UNKNOWN_F_PORT, TOO_SHORT, LENGTH, CHECKSUM, IMPLAUSIBLE})
+CODEC_REASONS = frozenset({UNKNOWN_F_PORT, TOO_SHORT, LENGTH, CHECKSUM, IMPLAUSIBLE, REFUSED})
 REASONS = CODEC_REASONS | {ENCRYPTED, CODEC_ERROR, MISSING_OBJECT}
 
 

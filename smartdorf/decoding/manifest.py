@@ -7,11 +7,11 @@ know where manifests are looked for (registry.py) or how a mapping runs (mapping
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from smartdorf.decoding.codec import Codec, CodecLoadError
 from smartdorf.decoding.manifest_mapping import Measurement, read_mapping
@@ -40,7 +40,11 @@ _REQUIRED = [
 _KEYS = [*_REQUIRED, "firmware", "recognise", "parameters", "codec", "time", "records"]
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-CodecFinder = Callable[[str, Path], Codec]
+
+class CodecFinder(Protocol):
+    """How a codec's name in a manifest becomes a codec; ``normalize`` asks for what TS013 calls so beside it."""
+
+    def __call__(self, name: str, manifest: Path, *, normalize: bool) -> Codec: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def read_manifest(
         proof=root["proof"].one_of(PROOFS),
         recognition=read_recognition(root["recognise"]),
         parameters=parameters,
-        codec=_codec(root, path, find_codec),
+        codec=_codec(root, path, find_codec, normalize="normalized" in plan.used),
         measurements=measurements,
         plan=plan,
         file=str(path),
@@ -204,13 +208,13 @@ def _parameter(name: str, node: Node) -> Parameter:
     return Parameter(name, label, unit, ends[0], ends[1], default)
 
 
-def _codec(root: Node, path: Path, find_codec: CodecFinder) -> Codec | None:
+def _codec(root: Node, path: Path, find_codec: CodecFinder, *, normalize: bool) -> Codec | None:
     node = root["codec"]
     name = node.text()
     if not name:
         return None
     try:
-        return find_codec(name, path)
+        return find_codec(name, path, normalize=normalize)
     except CodecLoadError as error:
         node.problem(str(error))
         return None

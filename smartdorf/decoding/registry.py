@@ -16,6 +16,7 @@ import msgspec
 
 from smartdorf.decoding.codec import Codec, CodecLoadError, Context, load_codec
 from smartdorf.decoding.frame import CODEC_ERROR, ENCRYPTED, MISSING_OBJECT, Frame, FrameError
+from smartdorf.decoding.javascript import load_javascript
 from smartdorf.decoding.manifest import DeviceModel, read_manifest
 from smartdorf.decoding.mapping import map_object
 from smartdorf.decoding.time_limit import TimeLimit, TookTooLongError
@@ -25,6 +26,7 @@ from smartdorf.model import Decoded, DeviceInfo, Fault, Sample, Uplink
 from smartdorf.vocabulary import Vocabulary
 
 VECTORS_SUFFIX = ".vectors.yaml"
+_CODEC_SUFFIXES = (".py", ".js")
 
 _NOTHING = Decoded()
 _TIME_LIMIT = TimeLimit(2)  # 1 s
@@ -104,29 +106,35 @@ class _Codecs:
 
     def __init__(self, roots: Iterable[Path]) -> None:
         self._roots = list(roots)
-        self._loaded: dict[Path, Codec | CodecLoadError] = {}
+        self._loaded: dict[tuple[Path, bool], Codec | CodecLoadError] = {}
 
-    def find(self, name: str, manifest: Path) -> Codec:
-        if not name.endswith(".py"):
-            raise CodecLoadError(_('"{name}" is no Python codec: expected a file.py').format(name=name))
+    def find(self, name: str, manifest: Path, *, normalize: bool) -> Codec:
+        if not name.endswith(_CODEC_SUFFIXES):
+            raise CodecLoadError(_('"{name}" is no codec: expected a file.py or file.js').format(name=name))
         for folder in (manifest.parent, *reversed(self._roots)):
             file = Path(os.path.abspath(folder / name))  # noqa: PTH100 - resolve() would follow a link away
             if file.is_file():
-                return self._load(file)
+                return self._load(file, normalize and name.endswith(".js"))
         message = _('there is no "{name}" beside {manifest}')
-        known = [file.name for file in manifest.parent.glob("*.py")]
+        known = [file.name for file in manifest.parent.iterdir() if file.suffix in _CODEC_SUFFIXES]
         raise CodecLoadError(message.format(name=name, manifest=manifest.name) + did_you_mean(name, known))
 
-    def _load(self, file: Path) -> Codec:
-        if file not in self._loaded:
+    def _load(self, file: Path, normalize: bool) -> Codec:
+        key = (file, normalize)
+        if key not in self._loaded:
             try:
-                self._loaded[file] = load_codec(file)
+                self._loaded[key] = load_codec_file(file, normalize=normalize)
             except CodecLoadError as error:
-                self._loaded[file] = error
-        found = self._loaded[file]
+                self._loaded[key] = error
+        found = self._loaded[key]
         if isinstance(found, CodecLoadError):
             raise CodecLoadError(str(found))
         return found
+
+
+def load_codec_file(file: Path, *, normalize: bool = False) -> Codec:
+    """A codec in either language; raises CodecLoadError, whatever is wrong with it."""
+    return load_javascript(file, normalize=normalize) if file.suffix == ".js" else load_codec(file)
 
 
 def decode_uplink(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, float]) -> Decoded:

@@ -134,9 +134,9 @@ BAD = {
         "codec: two.py\nmeasurements: {battery_v: b}",
         '8:8: there is no "two.py" beside one.yaml; did you mean "one.py"?',
     ),
-    "JavaScript": (
-        "codec: one.js\nmeasurements: {battery_v: b}",
-        '8:8: "one.js" is no Python codec: expected a file.py',
+    "neither Python nor JavaScript": (
+        "codec: one.lua\nmeasurements: {battery_v: b}",
+        '8:8: "one.lua" is no codec: expected a file.py or file.js',
     ),
     "OUI without quotation marks": (
         "recognise: {oui: [123456]}\nmeasurements: {battery_v: b}",
