@@ -19,6 +19,7 @@ from smartdorf.cli.context import (
     print_json,
     stderr,
 )
+from smartdorf.cli.decoders_teach import new, run
 from smartdorf.config.durations import format_duration
 from smartdorf.config.settings import find_settings_file, load_settings
 from smartdorf.content import shipped
@@ -35,6 +36,9 @@ from smartdorf.vocabulary import Vocabulary, load_vocabulary
 
 app = typer.Typer(no_args_is_help=True, help="Sensor models: list, show, try and test their decoders.")
 
+app.command()(new)
+app.command()(run)
+
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="vendor/model, e.g. dragino/lht65n")]
 
 
@@ -44,7 +48,7 @@ def list_decoders(config: ConfigOption = None, as_json: JsonOption = False) -> N
 
     Example: smartdorf decoders list
     """
-    catalogue = load_catalogue(_roots(config), load_vocabulary())
+    catalogue = load_catalogue(content_roots(config), load_vocabulary())
     language = current_language()
     if as_json:
         models = [describe(model, language) for model in catalogue.models.values()]
@@ -69,7 +73,7 @@ def show(model: ModelArgument, config: ConfigOption = None, as_json: JsonOption 
 
     Example: smartdorf decoders show milesight/em400-mud
     """
-    found = _model(model, load_catalogue(_roots(config), load_vocabulary()))
+    found = _model(model, load_catalogue(content_roots(config), load_vocabulary()))
     described = describe(found, current_language())
     if as_json:
         print_json(described)
@@ -139,7 +143,7 @@ def decode(
 
     Example: smartdorf decoders decode dragino/lht65n --f-port 2 --hex cbf60b0d0376010add7fff
     """
-    found = _model(model, load_catalogue(_roots(config), load_vocabulary()))
+    found = _model(model, load_catalogue(content_roots(config), load_vocabulary()))
     parameters = numbers(param, "--param")
     check_parameters(parameters, found.parameters)
     decoded = decode_uplink(found, make_uplink(f_port, _bytes(hexadecimal), _time(recv_time)), parameters)
@@ -239,7 +243,7 @@ def run_vectors(
     Example: smartdorf decoders test decoders/dragino
     """
     vocabulary = load_vocabulary()
-    roots = _roots(config)
+    roots = content_roots(config)
     catalogue = load_catalogue([*roots, *_further_roots(paths or [], roots)], vocabulary)
     if paths:
         cases, problems = _read_cases(paths, catalogue, vocabulary)
@@ -322,7 +326,7 @@ def _print_report(report: Report, problems: Sequence[Problem]) -> None:
 # -- shared ---------------------------------------------------------------------------------------------
 
 
-def _roots(config: Path | None) -> list[Path]:
+def content_roots(config: Path | None) -> list[Path]:
     """The shipped models, and those that the settings add where there are settings: none are needed here."""
     try:
         file = find_settings_file(config)

@@ -105,3 +105,21 @@ def test_a_store_without_timescaledb_is_said_in_one_sentence(postgres_server: Em
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[-1].startswith("This server has no TimescaleDB")
+
+
+def test_decoding_is_measured_for_python_and_javascript() -> None:
+    command = [sys.executable, "-m", "smartdorf", "bench", "decode", "--json"]
+    models = ["bosch/tps110", "bench/javascript"]
+    done = subprocess.run([*command, *models], capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [(row["model"], row["codec"], row["values"]) for row in report["models"]] == [
+        ("bench/javascript", "javascript", 4.0),  # the dearest first
+        ("bosch/tps110", "native", 1.0),
+    ]
+    for row in report["models"]:
+        assert 0 < row["codec_us"] < row["uplink_us"]
+    assert report["median_us"]["native"]["uplink"] == report["models"][1]["uplink_us"]
+    done = subprocess.run([*command, "bosch/tps11"], capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 2
+    assert 'did you mean "bosch/tps110"?' in done.stderr

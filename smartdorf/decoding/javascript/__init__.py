@@ -1,5 +1,5 @@
 """Vendors' codecs in JavaScript, run unchanged and locked up: codec.py is the way in, worker.py is the cell."""
 
-from smartdorf.decoding.javascript.codec import Result, load_javascript, run_function
+from smartdorf.decoding.javascript.codec import FUNCTIONS, Result, Script, load_javascript, load_script
 
-__all__ = ["Result", "load_javascript", "run_function"]
+__all__ = ["FUNCTIONS", "Result", "Script", "load_javascript", "load_script"]

@@ -33,13 +33,17 @@ class Result:
     warnings: tuple[str, ...] = ()
 
 
-class _JavaScript:
+class Script:
     """One loaded file."""
 
     def __init__(self, file: Path, number: int, functions: list[str]) -> None:
         self.file = file
         self.functions = functions
         self._number = number
+
+    @property
+    def can_decode(self) -> bool:
+        return any(name in self.functions for name in _DECODERS)
 
     def call(self, name: str, given: dict[str, Any]) -> Result:
         """Raises SandboxLimitError, and what msgspec raises for a result that is nested too deeply."""
@@ -63,6 +67,13 @@ class _JavaScript:
             return Result({}, (f"the codec returned {what}",))
         return Result(data, (), result.warnings)
 
+    def run(self, name: str, given: dict[str, Any]) -> Result:
+        """For trying a file: a limit that is reached is an error as any other."""
+        try:
+            return self.decode_uplink(given) if name == "decodeUplink" else self.call(name, given)
+        except Exception as error:
+            return Result({}, (f"{type(error).__name__}: {error}",))
+
     def normalize(self, data: Mapping[str, Any]) -> Result:
         return self.call("normalizeUplink", {"data": data})
 
@@ -72,8 +83,8 @@ def load_javascript(path: Path, *, normalize: bool = False) -> Codec:
 
     Raises CodecLoadError.
     """
-    script = _load(path)
-    if not any(name in script.functions for name in _DECODERS):
+    script = load_script(path)
+    if not script.can_decode:
         message = _(
             "{path} has no function decodeUplink(input), Decoder(bytes, port) or Decode(fPort, bytes)"
         )
@@ -107,25 +118,8 @@ def load_javascript(path: Path, *, normalize: bool = False) -> Codec:
     return Codec(decode, path)
 
 
-def run_function(path: Path, name: str, given: dict[str, Any]) -> Result:
-    """One function of a file, for trying it; ``value`` is what it returned, errors and warnings included.
-
-    Raises CodecLoadError, also where there is no such function.
-    """
-    script = _load(path)
-    if name == "decodeUplink" and any(decoder in script.functions for decoder in _DECODERS):
-        return script.decode_uplink(given)
-    if name not in script.functions:
-        known = ", ".join(script.functions) or _("none that is known")
-        message = _("{path} has no function {name}; it has: {known}")
-        raise CodecLoadError(message.format(path=path, name=name, known=known))
-    try:
-        return script.call(name, given)
-    except SandboxLimitError as error:
-        return Result({}, (str(error),))
-
-
-def _load(path: Path) -> _JavaScript:
+def load_script(path: Path) -> Script:
+    """A file with any functions; raises CodecLoadError."""
     try:
         source = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -141,7 +135,7 @@ def _load(path: Path) -> _JavaScript:
         raise CodecLoadError(f"{path}{place}: {thrown.message}") from thrown
     except SandboxLimitError as error:
         raise CodecLoadError(f"{path}: {error}") from error
-    return _JavaScript(path, number, functions)
+    return Script(path, number, functions)
 
 
 def _texts(value: Any) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smartdorf.decoding.codec import CodecLoadError
-from smartdorf.decoding.javascript import load_javascript, run_function
+from smartdorf.decoding.javascript import load_javascript, load_script
 from smartdorf.decoding.javascript.sandbox import SANDBOX
 from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.registry import decode_uplink, load_catalogue
@@ -376,8 +376,8 @@ def test_two_codecs_do_not_see_each_other(tmp_path: Path):
     first.write_text("function Decoder() { Array.prototype.x = 1; y = 2; return {ok: 1}; }", encoding="utf-8")
     second.write_text("function Decoder() { return {x: typeof [].x + typeof y}; }", encoding="utf-8")
     given_ = {"bytes": [1], "fPort": 1}
-    assert run_function(first, "decodeUplink", given_).value == {"ok": 1}
-    assert run_function(second, "decodeUplink", given_).value == {"x": "undefinedundefined"}
+    assert load_script(first).run("decodeUplink", given_).value == {"ok": 1}
+    assert load_script(second).run("decodeUplink", given_).value == {"x": "undefinedundefined"}
 
 
 def test_a_codec_that_hoards_is_given_a_new_context_and_no_uplink_is_lost(js: Load):
