@@ -9,11 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from smartdorf.bench.machine import Machine, describe_machine
 from smartdorf.decoding import Context, Frame
-from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.registry import Catalogue, decode_uplink, load_catalogue, vector_files
 from smartdorf.decoding.vectors import RECEIVED_AT, make_uplink
 from smartdorf.errors import SmartdorfError
@@ -23,8 +22,7 @@ from smartdorf.vocabulary import Vocabulary
 from smartdorf.yaml_source import read_yaml
 
 SAMPLES = Path(__file__).with_name("decoders")
-UPLINKS = 1000  # a round
-ROUNDS = 7  # the best one counts: the others were disturbed
+UPLINKS = 5000  # of each model
 
 _Frame = tuple[Uplink, Mapping[str, float]]  # with the parameters that its decoding needs
 
@@ -88,34 +86,30 @@ def _good_frames(folders: Sequence[Path], catalogue: Catalogue) -> Iterator[tupl
 def _cost(catalogue: Catalogue, name: str, frames: list[_Frame]) -> Cost:
     model = catalogue.models[name]
     assert model.codec is not None
-    repeated = (frames * (UPLINKS // len(frames) + 1))[:UPLINKS]
+    decode, defaults = model.codec.decode, model.defaults
+
+    def codec_alone(uplink: Uplink, parameters: Mapping[str, float]) -> None:
+        decode(Frame(uplink.data, uplink.f_port), Context(name, uplink.time, parameters, defaults))
+
+    def whole(uplink: Uplink, parameters: Mapping[str, float]) -> None:
+        decode_uplink(catalogue.models[name], uplink, parameters)
+
     decoded = [decode_uplink(model, *frame) for frame in frames]
     return Cost(
         name,
         "javascript" if model.codec.file.suffix == ".js" else "native",
-        _best(lambda: _codec_alone(model, repeated)),
-        _best(lambda: _whole(catalogue.models, name, repeated)),
-        sum(len(made.samples) for made in decoded) / len(decoded),
+        _microseconds(codec_alone, frames),
+        _microseconds(whole, frames),
+        mean(len(made.samples) for made in decoded),
     )
 
 
-def _codec_alone(model: DeviceModel, frames: list[_Frame]) -> None:
-    assert model.codec is not None
-    decode, name, defaults = model.codec.decode, model.name, model.defaults
-    for uplink, parameters in frames:
-        decode(Frame(uplink.data, uplink.f_port), Context(name, uplink.time, parameters, defaults))
-
-
-def _whole(models: Mapping[str, DeviceModel], name: str, frames: list[_Frame]) -> None:
-    for uplink, parameters in frames:
-        decode_uplink(models[name], uplink, parameters)
-
-
-def _best(run: Callable[[], None]) -> float:
-    """Microseconds per uplink."""
-    fastest = float("inf")
-    for _round in range(ROUNDS):
-        began = time.perf_counter()
-        run()
-        fastest = min(fastest, time.perf_counter() - began)
-    return fastest / UPLINKS * 1e6
+def _microseconds(run: Callable[[Uplink, Mapping[str, float]], None], frames: list[_Frame]) -> float:
+    """Of one uplink: the median for each frame, so that what disturbs the machine now and then does not count."""
+    times: list[list[float]] = [[] for _frame in frames]
+    for _round in range(UPLINKS // len(frames) + 1):
+        for taken, (uplink, parameters) in zip(times, frames, strict=True):
+            began = time.perf_counter()
+            run(uplink, parameters)
+            taken.append(time.perf_counter() - began)
+    return mean(map(median, times)) * 1e6

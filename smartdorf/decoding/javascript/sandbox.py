@@ -55,15 +55,23 @@ class Sandbox:
             if source not in self._sources:
                 self._sources.append(source)
             number = self._sources.index(source)
-            names: list[str] = msgspec.json.decode(self._load(number))
-            return number, names
+            try:
+                names = self._load(number)
+            except BrokenPipeError:  # it died before, and not of this codec
+                names = self._load(number)
+            return number, msgspec.json.decode(names)
 
     def call(self, number: int, name: str, given: dict[str, Any]) -> Any:
         """What the function returned, as plain JSON values. Raises ThrownError, SandboxLimitError."""
         with self._lock:
-            if number not in self._loaded or self._is_dead():
+            question = b"call %d %b\n" % (number, _encode({"name": name, "input": given}))
+            try:
+                if number not in self._loaded:
+                    self._load(number)
+                answer = self._ask(question)
+            except BrokenPipeError:  # it died before, and not of this question
                 self._load(number)
-            answer = self._ask(b"call %d %b\n" % (number, _encode({"name": name, "input": given})))
+                answer = self._ask(question)
         return msgspec.json.decode(answer)
 
     def close(self) -> None:
@@ -77,18 +85,14 @@ class Sandbox:
                 if pipe is not None:
                     pipe.close()
 
-    def _is_dead(self) -> bool:
-        return self._process is None or self._process.poll() is not None
-
     def _load(self, number: int) -> bytes:
-        if self._is_dead():
+        if self._process is None:
             self._start()
         answer = self._ask(b"load %d %b\n" % (number, _encode(self._sources[number])))
         self._loaded.add(number)
         return answer
 
     def _start(self) -> None:
-        self.close()
         environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._process = subprocess.Popen(  # noqa: S603 - our own Python with our own file
             [sys.executable, "-I", str(_WORKER)],
@@ -121,11 +125,8 @@ class Sandbox:
         assert process.stdin is not None
         assert process.stdout is not None
         to, back = process.stdin.fileno(), process.stdout.fileno()
-        try:
-            while line:
-                line = line[os.write(to, line) :]
-        except BrokenPipeError:
-            raise SandboxLimitError(_end(process)) from None
+        while line:
+            line = line[os.write(to, line) :]
         answer = b""
         while not answer.endswith(b"\n"):
             if not self._readable.poll(PATIENCE * 1000):

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import signal
 import sys
@@ -151,13 +152,12 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     lock_down()
     codecs: dict[bytes, Codec] = {}
-    write, flush = sys.stdout.buffer.write, sys.stdout.buffer.flush
     for line in iter(sys.stdin.buffer.readline, b""):
         signal.setitimer(signal.ITIMER_PROF, KERNEL_SECONDS)  # its signal, SIGPROF, ends the process
         answer = answer_to(line, codecs)
         signal.setitimer(signal.ITIMER_PROF, 0)
-        write(answer)
-        flush()
+        while answer:
+            answer = answer[os.write(1, answer) :]
 
 
 if __name__ == "__main__":
