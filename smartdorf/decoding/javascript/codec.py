@@ -135,6 +135,8 @@ def load_script(path: Path) -> Script:
         raise CodecLoadError(f"{path}{place}: {thrown.message}") from thrown
     except SandboxLimitError as error:
         raise CodecLoadError(f"{path}: {error}") from error
+    except OSError as error:  # no process can be started
+        raise CodecLoadError(_("{path} cannot be run: {error}").format(path=path, error=error)) from error
     return Script(path, number, functions)
 
 

@@ -46,7 +46,7 @@ class Sandbox:
         self._sources: list[str] = []
         self._loaded: set[int] = set()
         self._process: subprocess.Popen[bytes] | None = None
-        self._readable = select.poll()
+        self._readable: Any = None  # a poll, while there is a process
         self._lock = threading.Lock()
 
     def load(self, source: str) -> tuple[int, list[str]]:
@@ -103,7 +103,7 @@ class Sandbox:
             env=environment,
         )
         self._readable = select.poll()
-        self._readable.register(self._process.stdout, select.POLLIN)  # type: ignore[arg-type] # it is a pipe
+        self._readable.register(self._process.stdout, select.POLLIN)
 
     def _ask(self, line: bytes) -> bytes:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -395,6 +396,40 @@ def test_the_process_may_be_killed_at_any_time(js: Load):
         os.kill(worker, signal.SIGKILL)
         os.waitid(os.P_PID, worker, os.WEXITED | os.WNOWAIT)
     assert values(decode(model)) == {"battery_v": 3.0}
+
+
+def test_a_process_that_is_stopped_or_crashes_costs_one_uplink(js: Load, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("smartdorf.decoding.javascript.sandbox.PATIENCE", 0.2)
+    model = js(returns("{bat: 3}"))
+    values(decode(model))
+    (worker,) = _children()
+    os.kill(worker, signal.SIGSTOP)
+    decoded = decode(model)
+    assert decoded.fault is not None
+    assert decoded.fault.detail.startswith("SandboxLimitError: no result after 0.2 s")
+    assert values(decode(model)) == {"battery_v": 3.0}
+    (worker,) = _children()
+    os.kill(worker, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr("smartdorf.decoding.javascript.sandbox.PATIENCE", 20)
+        waiting = pool.submit(decode, model)
+        os.kill(worker, signal.SIGSEGV)
+        os.kill(worker, signal.SIGCONT)
+        decoded = waiting.result()
+    if decoded.fault is not None:  # the question was asked before the process was gone
+        assert "the process that runs JavaScript has ended (SIGSEGV)" in decoded.fault.detail
+    assert values(decode(model)) == {"battery_v": 3.0}
+
+
+def test_where_no_process_can_be_started_the_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "one.js").write_text("function Decoder() { return {}; }", encoding="utf-8")
+    SANDBOX.close()
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no-python"))
+    with pytest.raises(CodecLoadError, match=r"one\.js cannot be run: .*no-python"):
+        load_javascript(tmp_path / "one.js")
+    monkeypatch.setattr("sys.executable", shutil.which("false"))
+    with pytest.raises(CodecLoadError, match=r"(has ended \(exit code 1\)|cannot be run: .*Broken pipe)"):
+        load_javascript(tmp_path / "one.js")
 
 
 def test_several_threads_take_turns(js: Load):
