@@ -155,14 +155,19 @@ def decode_uplink(model: DeviceModel, uplink: Uplink, parameters: Mapping[str, f
         if left_over is not None:
             _check_storable(left_over)
     except FrameError as refused:
-        return Decoded(fault=Fault(refused.reason, str(refused.detail)))
+        return Decoded(fault=Fault(refused.reason, _storable(str(refused.detail))))
     except (Exception, SystemExit, TookTooLongError) as error:
         # whatever a plug-in does: this uplink has a fault, and the others go on
-        detail = f"{f'{type(error).__name__}: {error}'[:_LONGEST_DETAIL]} ({codec.place_of(error)})"
+        detail = f"{_storable(f'{type(error).__name__}: {error}')} ({codec.place_of(error)})"
         return Decoded(fault=Fault(CODEC_ERROR, detail))
     if context.missing:
         missing = (*context.missing, *missing)
     return Decoded(samples, left_over, None, missing)
+
+
+def _storable(detail: str) -> str:
+    """What a codec says may be anything: a whole frame, a text with U+0000."""
+    return detail[:_LONGEST_DETAIL].replace("\0", "\\0")
 
 
 def _check_number(samples: Sequence[Sample]) -> None:

@@ -152,6 +152,13 @@ def test_what_a_codec_reports_and_throws_refuses_the_frame(codec: str, detail: s
     assert detail.replace("{file}", file) in decoded.fault.detail
 
 
+def test_what_a_codec_says_is_cut_to_what_can_be_stored(js: Load):
+    decoded = decode(js("function decodeUplink(i) { return {errors: ['a\\0b' + 'x'.repeat(9000)]}; }"))
+    assert decoded.fault is not None
+    assert decoded.fault.detail.startswith("a\\0bxxx")
+    assert len(decoded.fault.detail) == 501
+
+
 @pytest.mark.parametrize(
     ("expression", "left_over"),
     [
