@@ -7,7 +7,7 @@ The database owns these facts (``db/directory.py`` reads and writes them); decod
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
@@ -37,6 +37,7 @@ class Device:
     tags: Mapping[str, str] = field(default_factory=dict)
     parameters: Mapping[str, float] = field(default_factory=dict)  # calibration, pulse weight …
     limits: Mapping[str, float] = field(default_factory=dict)
+    firmware: str = ""  # as the device last told it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,10 @@ class Directory:
         return Directory(
             self.places, {**self.devices, **{device.id: device for device in devices}}, self.installations
         )
+
+    def with_firmware(self, firmware: Mapping[int, str]) -> Directory:
+        """This directory, after devices (by id) have told of their firmware."""
+        return self.with_devices(replace(self.devices[id_], firmware=text) for id_, text in firmware.items())
 
     @cached_property
     def by_dev_eui(self) -> Mapping[str, Device]:

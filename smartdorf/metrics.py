@@ -100,8 +100,8 @@ class Metrics:
         self._events = Counter("smartdorf_events", "ChirpStack events by type.", ["type"], registry=registry)
         self._faults = Counter(
             "smartdorf_decode_faults",
-            "Frames that gave no values, by the decoder's reason.",
-            ["reason", "model"],
+            "Frames that gave no values, by the decoder's reason, model and firmware as the device last told it.",
+            ["reason", "model", "firmware"],
             registry=registry,
         )
         self._quarantined = Counter(
@@ -194,19 +194,20 @@ class Metrics:
         commit_seconds: float,
         uplinks: Mapping[str, int],
         events: Mapping[str, int],
-        faults: Mapping[tuple[str, str], int],
+        faults: Mapping[tuple[str, str, str], int],
         quarantined: Mapping[str, int],
         missing_frames: int = 0,
     ) -> None:
-        """Count one committed batch. ``uplinks`` by result, ``faults`` by (reason, model), the others by name."""
+        """Count one committed batch. ``uplinks`` by result, ``faults`` by (reason, model, firmware), the others by
+        name."""
         self._batch.observe(messages)
         self._commit.observe(commit_seconds)
         for result, count in uplinks.items():
             self._uplinks[result].inc(count)
         for name, count in events.items():
             self._events.labels(name).inc(count)
-        for (reason, model), count in faults.items():
-            self._faults.labels(reason, model).inc(count)
+        for labels, count in faults.items():
+            self._faults.labels(*labels).inc(count)
         for reason, count in quarantined.items():
             self._quarantined.labels(reason).inc(count)
         self._missing.inc(missing_frames)  # negative where a late frame fills a gap

@@ -90,6 +90,14 @@ class Quality(enum.IntFlag):
     TIME_REPLACED = 2  # the event time was implausible; the network server's time stands instead
     HISTORY = 4  # from a datalog: measured before the frame was sent
     TOO_LATE = 8  # so old on arrival that its hour may no longer be aggregated again: stored only
+    JUMP = 16  # further from the values before than is believable; of a counter: it fell
+    STUCK = 32  # the sensor has said the same for longer than its quantity stays the same
+    RESTARTING = 64  # the device has begun anew several times within a day
+
+    @property
+    def words(self) -> list[str]:
+        """For people and programs: ``out_of_range``, ``history`` …"""
+        return [flag.name.lower() for flag in self if flag.name]
 
 
 class Sample(Struct, frozen=True, gc=False):
@@ -109,6 +117,10 @@ class Fault(Struct, frozen=True):
     detail: str = ""
 
 
+_FIRMWARE = frozenset(("firmware", "firmwareversion", "fwversion", "softwareversion", "swversion", "version"))
+_LONGEST_FIRMWARE = 40
+
+
 class Decoded(Struct, frozen=True):
     """What decoding made of one uplink: samples, or a fault, or neither (a frame without measurements).
 
@@ -120,3 +132,11 @@ class Decoded(Struct, frozen=True):
     object: Mapping[str, Any] | None = None
     fault: Fault | None = None
     missing: tuple[str, ...] = ()  # parameters without which a measurement had to be left out
+
+    @property
+    def firmware(self) -> str | None:
+        """The version of the device's firmware, where the frame tells it, by the names that vendors give it."""
+        for name, value in (self.object or {}).items():
+            if name.replace("_", "").lower() in _FIRMWARE and isinstance(value, str | int | float):
+                return str(value)[:_LONGEST_FIRMWARE]
+        return None

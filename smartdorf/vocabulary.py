@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -36,6 +38,8 @@ class Quantity:
     retention: str
     unit_label: str = ""  # what people read behind the number
     codes: Mapping[int, Mapping[str, str]] = field(default_factory=dict)  # code → label by language
+    jump: float = math.inf  # the largest believable change within an hour
+    stuck: timedelta | None = None  # what has not moved for so long is broken
 
     def plausible(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -94,11 +98,8 @@ def load_vocabulary(path: Path = PATH) -> Vocabulary:
 
 def _quantity(name: str, node: Node, privacy: Mapping[str, Node], retention: Mapping[str, Node]) -> Quantity:
     required = ["unit", "kind", "range", "de", "en", "privacy", "retention"]
-    node.check_keys([*required, "unit_label", "decimals", "codes"], required)
-    ends = [end.number(0.0) for end in node["range"].elements()]
-    if len(ends) != 2 or ends[0] >= ends[1]:
-        node["range"].problem(_("expected a range: [lowest, highest]"))
-        ends = [0.0, 1.0]
+    node.check_keys([*required, "unit_label", "decimals", "codes", "jump", "stuck"], required)
+    low, high = range_of(node["range"])
     codes = {}
     for code, labels in node["codes"].items():
         labels.check_keys(["de", "en"], ["de", "en"])
@@ -111,11 +112,22 @@ def _quantity(name: str, node: Node, privacy: Mapping[str, Node], retention: Map
         unit=str(node["unit"].plain() or ""),
         unit_label=node["unit_label"].text(),
         kind=node["kind"].one_of(KINDS, "gauge"),
-        low=ends[0],
-        high=ends[1],
+        low=low,
+        high=high,
         decimals=node["decimals"].integer(1),
         label={"de": node["de"].text(), "en": node["en"].text()},
         privacy=node["privacy"].one_of(privacy),
         retention=node["retention"].one_of(retention),
         codes=codes,
+        jump=node["jump"].number(math.inf),
+        stuck=node["stuck"].duration(),
     )
+
+
+def range_of(node: Node) -> tuple[float, float]:
+    """``[lowest, highest]``."""
+    ends = [end.number(0.0) for end in node.elements()]
+    if len(ends) == 2 and ends[0] < ends[1]:
+        return ends[0], ends[1]
+    node.problem(_("expected a range: [lowest, highest]"))
+    return 0.0, 1.0

@@ -14,6 +14,7 @@ import io
 import math
 import re
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ _FLOAT: Final = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 ).fullmatch
 _DECIMAL_COMMA: Final = re.compile(r"[-+]?[0-9]+,[0-9]+").fullmatch
+_DURATION: Final = re.compile(r"([1-9][0-9]{0,5})([smhd])").fullmatch
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")  # neither UTF-8 nor the database can hold them
 
 
@@ -323,6 +326,16 @@ class Node:
         if self.value is not None:
             self._expected(_("a whole number"))
         return default
+
+    def duration(self) -> timedelta | None:
+        """``90s``, ``20m``, ``12h`` or ``1d``; ``none`` is none."""
+        text = self.text()
+        match = _DURATION(text)
+        if match is not None:
+            return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+        if text not in ("", "none"):
+            self.problem(_('"{text}" is no duration; write 90s, 20m, 12h, 1d, or none').format(text=text))
+        return None
 
     def boolean(self, default: bool = False) -> bool:
         if isinstance(self.value, bool):

@@ -6,7 +6,7 @@ Calls the functions that the pipeline calls, in its order. Only the database sta
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, NamedTuple, TypeVar
@@ -23,6 +23,7 @@ from smartdorf.ingest.chirpstack import parse_event
 from smartdorf.ingest.frames import FrameLedger
 from smartdorf.ingest.memory import Content, Memory, load_memory
 from smartdorf.ingest.rows import Item
+from smartdorf.ingest.series import Watched, judged
 from smartdorf.ingest.source import Message
 from smartdorf.model import Uplink
 from smartdorf.simulate import ledger as simulate
@@ -81,7 +82,7 @@ async def measure_stages(
     arrived = [list(zip(*pair, strict=True)) for pair in zip(rounds, parsed.made, strict=True)]
     decoded = _measure("decode", arrived, lambda pairs: _decode(pairs, content, memory))
     memory.gateways = await _gateways(connection, memory, parsed.made)
-    prepared = _measure("rows", decoded.made, lambda items: _rows(items, memory, BATCH))
+    prepared = _measure("rows", decoded.made, lambda items: _rows(items, memory, content.watched, BATCH))
     observations = [[batch.further.observations for batch in made] for made in prepared.made]
     uplinks = len(messages) // ROUNDS
     evaluated = _measure("rules", observations, lambda seen: _evaluate(seen, memory), uplinks)
@@ -90,7 +91,7 @@ async def measure_stages(
     begin = 0
     for size, share in WRITTEN.items():
         end = begin + max(size, int(share * uplinks))
-        made = [_rows(items[begin:end], memory, size) for items in decoded.made]
+        made = [_rows(items[begin:end], memory, content.watched, size) for items in decoded.made]
         stages.append(await _measure_writing(connection, made, size))
         begin = end
     return stages
@@ -140,12 +141,15 @@ async def _gateways(
     return {**memory.gateways, **(await db.add_gateways(connection, unknown) if unknown else {})}
 
 
-def _rows(items: Sequence[Item], memory: Memory, size: int) -> list[_Rows]:
+def _rows(items: Sequence[Item], memory: Memory, watched: Mapping[str, Watched], size: int) -> list[_Rows]:
     made = []
     for begin in range(0, len(items), size):
         ledger = memory.ledger.begin()
         batch = [_with_rows(item, memory, pack=size >= COPY_FROM) for item in items[begin : begin + size]]
         first = rows.first_rows(batch, ledger)
+        series = memory.series.begin()
+        first = judged(first, first.keys(), series, watched, ledger, memory.directory, memory.metrics)
+        memory.series.apply(series)
         further = rows.further_rows(first, first.keys(), ledger)
         sessions = [rows.session_row(*entry) for entry in ledger.sessions.items()]
         memory.ledger.apply(ledger)

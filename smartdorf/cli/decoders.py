@@ -183,7 +183,7 @@ def _decoded_json(decoded: Decoded) -> dict[str, Any]:
                 "value": sample.value,
                 "time": sample.time.isoformat(),
                 "channel": sample.channel,
-                "quality": _qualities(sample.quality),
+                "quality": Quality(sample.quality).words,
             }
             for sample in decoded.samples
         ],
@@ -191,10 +191,6 @@ def _decoded_json(decoded: Decoded) -> dict[str, Any]:
         "missing": list(decoded.missing),
         "fault": {"reason": fault.reason, "detail": fault.detail} if fault else None,
     }
-
-
-def _qualities(quality: int) -> list[str]:
-    return [flag.name.lower() for flag in Quality(quality) if flag.name]
 
 
 def _print_decoded(decoded: Decoded) -> None:
@@ -210,7 +206,7 @@ def _print_decoded(decoded: Decoded) -> None:
         channel = f"/{sample.channel}" if sample.channel else ""
         label = quantity.codes.get(int(sample.value), {}).get(current_language(), quantity.unit_label)
         time = f"{sample.time:%Y-%m-%d %H:%M:%S} UTC"
-        remarks = ", ".join(_qualities(sample.quality))
+        remarks = ", ".join(Quality(sample.quality).words)
         table.add_row(f"{sample.metric}{channel}", f"{sample.value:.10g} {label}".strip(), time, remarks)
     if decoded.samples:
         console.print(table)

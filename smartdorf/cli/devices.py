@@ -32,7 +32,7 @@ from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
 from smartdorf.local_time import from_local, moment_text
-from smartdorf.model import DeviceInfo
+from smartdorf.model import DeviceInfo, Quality
 from smartdorf.vocabulary import load_vocabulary, quantity_text
 
 app = typer.Typer(no_args_is_help=True, help="Devices: add them, list them, see what they send.")
@@ -220,11 +220,12 @@ def show(
         return
     console.print(f"[bold]{found['dev_eui']}[/bold] {found['name']}")
     counts = _("{received} received, {missing} missing, {retransmissions} retransmissions").format(**found)
-    console.print(
-        f"{found['model'] or _('model unknown')} · {found['places'] or _('at no place')} · {counts}"
-    )
+    model = found["model"] or _("model unknown")
+    if found["firmware"]:
+        model += " (" + _("firmware {version}").format(version=found["firmware"]) + ")"
+    console.print(f"{model} · {found['places'] or _('at no place')} · {counts}")
     language, vocabulary = current_language(), load_vocabulary()
-    values = Table(_("quantity"), _("channel"), _("value"), _("time"))
+    values = Table(_("quantity"), _("channel"), _("value"), _("time"), _("remarks"))
     for row in found["latest"]:
         value = (
             quantity_text(vocabulary[row["metric"]], row["value"], language)
@@ -232,7 +233,8 @@ def show(
             else f"{row['value']:g}"
         )
         time = moment_text(row["time"], language, seconds=True)
-        values.add_row(row["metric"], str(row["channel"]), value, time)
+        remarks = ", ".join(Quality(row["quality"]).words)
+        values.add_row(row["metric"], str(row["channel"]), value, time, remarks)
     console.print(values)
     frames = Table(_("time"), "f_cnt", "f_port", _("data"), "RSSI", _("state"))
     for row in found["uplinks"]:

@@ -21,7 +21,7 @@ _PLACES = """
     SELECT p.id, p.slug, p.name, p.place_type, t.slug AS tenant, p.tags, p.parameters, p.limits
     FROM place p JOIN tenant t ON t.id = p.tenant_id ORDER BY p.slug
 """
-_DEVICES = "SELECT id, dev_eui, name, model, tags, parameters, limits FROM device ORDER BY id"
+_DEVICES = "SELECT id, dev_eui, name, model, firmware, tags, parameters, limits FROM device ORDER BY id"
 _INSTALLATIONS = "SELECT device_id, place_id, valid_from, valid_to, channel FROM installation ORDER BY id"
 
 
@@ -61,6 +61,34 @@ async def sync_metrics(connection: asyncpg.Connection, vocabulary: Vocabulary) -
         [quantity.kind for quantity in quantities],
     )
     return {row[0]: row[1] for row in await connection.fetch("SELECT name, id FROM metric")}
+
+
+async def sync_rollovers(connection: asyncpg.Connection, sizes: Mapping[tuple[int, int, int], float]) -> None:
+    """Where counters begin at 0 again, by device, channel and metric: what consumption is reckoned with."""
+    arrays = [*zip(*sizes, strict=True)] if sizes else [(), (), ()]
+    await connection.execute(
+        "WITH asked AS (SELECT * FROM unnest($1::bigint[], $2::smallint[], $3::smallint[], $4::double precision[]) "
+        "               AS asked (device_id, channel, metric_id, size)), "
+        "gone AS (DELETE FROM counter_rollover c WHERE NOT EXISTS (SELECT FROM asked a WHERE "
+        "         (a.device_id, a.channel, a.metric_id) = (c.device_id, c.channel, c.metric_id))) "
+        "INSERT INTO counter_rollover AS known (device_id, channel, metric_id, size) SELECT * FROM asked "
+        "ON CONFLICT (device_id, channel, metric_id) DO UPDATE SET size = excluded.size "
+        "WHERE known.size <> excluded.size",
+        *map(list, arrays),
+        list(sizes.values()),
+    )
+
+
+_SAVE_FIRMWARE = """
+    UPDATE device SET firmware = new.firmware
+    FROM unnest($1::bigint[], $2::text[]) AS new (id, firmware) WHERE device.id = new.id
+"""
+
+
+async def save_firmware(connection: asyncpg.Connection, firmware: Mapping[int, str]) -> None:
+    """What devices have reported as their firmware, by id."""
+    if firmware:
+        await connection.execute(_SAVE_FIRMWARE, list(firmware), list(firmware.values()))
 
 
 # -- changes, each with its line in the audit log -------------------------------------------------------------
@@ -249,7 +277,7 @@ async def fetch_places(connection: asyncpg.Connection) -> list[dict[str, Any]]:
 
 
 _DEVICE_LIST = """
-    SELECT d.dev_eui, d.name, d.model, d.profile_name, d.application_name, d.tags::text AS tags,
+    SELECT d.dev_eui, d.name, d.model, d.firmware, d.profile_name, d.application_name, d.tags::text AS tags,
            d.parameters::text AS parameters, d.created_at, d.onboarded_at,
            (SELECT string_agg(p.slug, ', ') FROM installation i JOIN place p ON p.id = i.place_id
             WHERE i.device_id = d.id AND i.valid_to IS NULL) AS places,

@@ -41,10 +41,10 @@ async def stored_uplinks(
 async def fetch_values(
     connection: asyncpg.Connection, device_id: int, times: Sequence[datetime]
 ) -> list[tuple[int, str, datetime, float]]:
-    """What is stored of the device at these times: channel, quantity, time, value."""
+    """What decoding gave of the device at these times: channel, quantity, time, value."""
     rows = await connection.fetch(
         "SELECT m.channel, q.name, m.time, m.value FROM measurement m JOIN metric q ON q.id = m.metric_id "
-        "WHERE m.device_id = $1 AND m.time = ANY ($2::timestamptz[])",
+        "WHERE m.device_id = $1 AND m.time = ANY ($2::timestamptz[]) AND q.name <> 'decode_fault'",
         device_id,
         sorted(set(times)),
     )

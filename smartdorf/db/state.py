@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 from uuid import UUID
@@ -26,6 +27,17 @@ class LatestValue(NamedTuple):
     metric: str
     value: float
     time: datetime
+    quality: int
+
+
+class StillSeries(NamedTuple):
+    """Since when a series has had the value that it has, and with how many readings."""
+
+    device_id: int
+    channel: int
+    metric: str
+    since: datetime
+    readings: int
 
 
 class RuleStateRow(NamedTuple):
@@ -72,13 +84,51 @@ async def fetch_recent_frames(connection: asyncpg.Connection, window: timedelta)
 
 
 _LATEST = """
-    SELECT l.device_id, l.channel, m.name, l.value, l.time
+    SELECT l.device_id, l.channel, m.name, l.value, l.time, l.quality
     FROM measurement_latest l JOIN metric m ON m.id = l.metric_id
 """
 
 
 async def fetch_latest(connection: asyncpg.Connection) -> list[LatestValue]:
     return [LatestValue(*row) for row in await connection.fetch(_LATEST)]
+
+
+# For most series the first row that is looked at differs already. Devices that have been silent for longer are left
+# out: their last values are in chunks that would have to be unpacked.
+_STILL = """
+    SELECT l.device_id, l.channel, asked.metric, still.since, still.readings
+    FROM unnest($1::text[], $2::interval[]) AS asked (metric, longest)
+    JOIN metric m ON m.name = asked.metric
+    JOIN measurement_latest l ON l.metric_id = m.id
+         AND l.time > (SELECT max(time) FROM measurement_latest) - 2 * asked.longest
+    CROSS JOIN LATERAL (
+        SELECT min(s.time) AS since, count(*) AS readings FROM measurement s
+        WHERE s.device_id = l.device_id AND s.metric_id = l.metric_id AND s.channel = l.channel AND s.time <= l.time
+          AND s.time > coalesce(
+              (SELECT max(o.time) FROM measurement o
+               WHERE o.device_id = l.device_id AND o.metric_id = l.metric_id AND o.channel = l.channel
+                 AND o.value <> l.value AND o.time < l.time AND o.time > l.time - 2 * asked.longest),
+              l.time - 2 * asked.longest)
+    ) still
+    WHERE still.readings > 1
+"""
+
+
+async def fetch_still(connection: asyncpg.Connection, longest: Mapping[str, timedelta]) -> list[StillSeries]:
+    """The series that have not moved. ``longest``: by quantity, how long one of them may stay the same."""
+    rows = await connection.fetch(_STILL, list(longest), list(longest.values()))
+    return [StillSeries(*row) for row in rows]
+
+
+_STARTS = """
+    SELECT device_id, started_at FROM frame_gap
+    WHERE started_at > (SELECT max(last_time) FROM frame_gap) - $1::interval ORDER BY started_at
+"""
+
+
+async def fetch_starts(connection: asyncpg.Connection, within: timedelta) -> list[tuple[int, datetime]]:
+    """Which devices have begun a session lately, and when."""
+    return [(row[0], row[1]) for row in await connection.fetch(_STARTS, within)]
 
 
 _LAST_HEARD = "SELECT device_id, max(last_time) FROM frame_gap GROUP BY device_id"

@@ -6,6 +6,7 @@ know where manifests are looked for (registry.py) or how a mapping runs (mapping
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +17,12 @@ from typing import Any, Protocol
 from smartdorf.decoding.codec import Codec, CodecLoadError
 from smartdorf.decoding.manifest_mapping import Measurement, read_mapping
 from smartdorf.decoding.mapping import Plan
+from smartdorf.decoding.plausible import Plausibility
 from smartdorf.decoding.recognise import Recognition, read_recognition
 from smartdorf.decoding.units import UnitError, check_unit
 from smartdorf.errors import Problem
 from smartdorf.i18n import gettext as _
-from smartdorf.vocabulary import Vocabulary
+from smartdorf.vocabulary import Vocabulary, range_of
 from smartdorf.yaml_source import Node, read_yaml
 
 CATEGORIES = ("parking", "waste", "water", "environment", "heating", "energy", "counting", "tracking")
@@ -38,7 +40,6 @@ _REQUIRED = [
     "measurements",
 ]
 _KEYS = [*_REQUIRED, "firmware", "recognise", "parameters", "codec", "time", "records"]
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class CodecFinder(Protocol):
@@ -90,6 +91,9 @@ class DeviceModel:
     codec: Codec | None  # None: ChirpStack's own codec, through the same mapping
     measurements: tuple[Measurement, ...]
     plan: Plan
+    watched: Mapping[
+        tuple[str, int], Plausibility
+    ]  # by quantity and channel: whose values tell of each other
     file: str
     line: int
     defaults: Mapping[str, float] = field(default_factory=dict)
@@ -97,6 +101,18 @@ class DeviceModel:
     @property
     def uplink_interval(self) -> timedelta | None:
         return self.profile.uplink_interval
+
+    def rollovers(self, parameters: Mapping[str, float]) -> dict[tuple[str, int], float]:
+        """Where its counters begin at 0 again, by quantity and channel, in the vocabulary's unit."""
+        sizes = {key: limits.rollover for key, limits in self.watched.items() if limits.rollover}
+        for derivation in self.plan.derivations:
+            size = sizes.get((derivation.source, derivation.channel))
+            known, unknown = derivation.arguments({**self.defaults, **parameters})
+            if size is not None and not unknown:
+                volume = derivation.compute(size, known) - derivation.compute(0.0, known)
+                if volume > 0:  # not NaN
+                    sizes[derivation.metric, derivation.channel] = volume
+        return sizes
 
     @property
     def mapping(self) -> Plan:
@@ -115,7 +131,7 @@ def read_manifest(
         return None, root.source.problems
     vendor, model = _identifier(root["vendor"]), _identifier(root["model"])
     parameters = {name: _parameter(name, node) for name, node in root["parameters"].items()}
-    measurements, plan = read_mapping(
+    measurements, plan, can_be = read_mapping(
         root, vocabulary, {name: (p.unit, p.default) for name, p in parameters.items()}
     )
     found = DeviceModel(
@@ -132,6 +148,7 @@ def read_manifest(
         codec=_codec(root, path, find_codec, normalize="normalized" in plan.used),
         measurements=measurements,
         plan=plan,
+        watched={key: limits for key, limits in can_be.items() if limits.is_watched},
         file=str(path),
         line=root["model"].line,
         defaults={name: p.default for name, p in parameters.items() if p.default is not None},
@@ -173,20 +190,8 @@ def _profile(root: Node) -> DeviceProfile:
         region=node["region"].text(),
         mac_version=str(version.plain() or ""),
         device_class=node["class"].one_of(CLASSES),
-        uplink_interval=_interval(node["uplink_interval"]),
+        uplink_interval=node["uplink_interval"].duration(),  # none: it only reports events
     )
-
-
-def _interval(node: Node) -> timedelta | None:
-    """``20m`` or ``12h``; ``none`` for a device that reports only when something happens."""
-    text = node.text()
-    if text in ("", "none"):
-        return None
-    match = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if match is None or int(match[1]) == 0:
-        node.problem(_('"{text}" is no duration; write 90s, 20m, 12h, 1d, or none').format(text=text))
-        return None
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
 def _parameter(name: str, node: Node) -> Parameter:
@@ -196,16 +201,12 @@ def _parameter(name: str, node: Node) -> Parameter:
         check_unit(unit)
     except UnitError as error:
         node["unit"].problem(str(error))
-    ends = [end.number(0.0) for end in node["range"].elements()]
-    if len(ends) != 2 or ends[0] >= ends[1]:
-        if "range" in node:
-            node["range"].problem(_("expected a range: [lowest, highest]"))
-        ends = [0.0, 0.0]
+    low, high = range_of(node["range"]) if "range" in node else (-math.inf, math.inf)
     default = node["default"].number() if "default" in node else None
-    if default is not None and ends[0] < ends[1] and not ends[0] <= default <= ends[1]:
+    if default is not None and not low <= default <= high:
         node["default"].problem(_("the default is outside the range"))
     label = {language: node[language].text() for language in ("de", "en")}
-    return Parameter(name, label, unit, ends[0], ends[1], default)
+    return Parameter(name, label, unit, low, high, default)
 
 
 def _codec(root: Node, path: Path, find_codec: CodecFinder, *, normalize: bool) -> Codec | None:

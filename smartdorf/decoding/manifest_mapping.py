@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from smartdorf.decoding import plausible
 from smartdorf.decoding.derive import FORMULAS, Derivation, Formula
 from smartdorf.decoding.mapping import Path, Plan, Records, Step, Used
+from smartdorf.decoding.plausible import Plausibility, read_plausibility
 from smartdorf.decoding.units import Conversion, UnitError, conversion
 from smartdorf.errors import did_you_mean
 from smartdorf.i18n import gettext as _
@@ -22,7 +24,8 @@ from smartdorf.yaml_source import Node
 # parameter → its unit and default
 Parameters = Mapping[str, tuple[str, float | None]]
 
-_FIELD_KEYS = ("field", "unit", "scale", "offset", "fillers", "codes", "channel")
+_FIELD_KEYS = ("field", "unit", "scale", "offset", "fillers", "codes", "channel", *plausible.KEYS)
+_DERIVED_KEYS = ("range", "jump", "stuck")  # where a counter rolls over, its source says
 _WHOLE_CHANNEL = range(256)
 
 
@@ -48,7 +51,8 @@ class Measurement:
 
 def read_mapping(
     root: Node, vocabulary: Vocabulary, parameters: Parameters
-) -> tuple[tuple[Measurement, ...], Plan]:
+) -> tuple[tuple[Measurement, ...], Plan, Mapping[tuple[str, int], Plausibility]]:
+    """What is measured, how, and what each quantity of each channel can be."""
     reader = _Reader(vocabulary, parameters)
     if root["measurements"].value == {}:
         root["measurements"].problem(_("there is no measurement"))
@@ -57,7 +61,7 @@ def read_mapping(
     records = tuple(reader.records(node, root["measurements"]) for node in root["records"].elements())
     paths = [(step.key, *step.rest) for step in steps] + list(times) + [entry.path for entry in records]
     plan = Plan(steps, derivations, times, records, _used(paths))
-    return tuple(reader.described), plan
+    return tuple(reader.described), plan, reader.plausibility
 
 
 def _one_or_many(node: Node) -> Iterator[Node]:
@@ -92,6 +96,7 @@ class _Reader:
         self._vocabulary = vocabulary
         self._parameters = parameters
         self.described: list[Measurement] = []
+        self.plausibility: dict[tuple[str, int], Plausibility] = {}
 
     def measurements(
         self, node: Node, *, in_records: bool = False
@@ -152,6 +157,9 @@ class _Reader:
                 field=text, quantity=quantity.name))  # fmt: skip
         unit = str(options["unit"].plain() or quantity.unit)
         self.described.append(Measurement(quantity.name, channel, text, unit, in_records))
+        can_be = read_plausibility(quantity, options)
+        size = can_be.rollover * change.factor / change.divisor
+        self.plausibility.setdefault((quantity.name, channel), can_be._replace(rollover=size))
         return Step(
             quantity.name,
             channel,
@@ -162,8 +170,8 @@ class _Reader:
             change.offset,
             fillers,
             codes,
-            quantity.low,
-            quantity.high,
+            can_be.low,
+            can_be.high,
             bool(same),
         )
 
@@ -241,7 +249,7 @@ class _Reader:
         formula = FORMULAS[word]
         places = [place.name for place in formula.places]
         needed = [place.name for place in formula.places if place.default is None]
-        node.check_keys(["derive", "from", "channel", *places], ["from", *needed])
+        node.check_keys(["derive", "from", "channel", *places, *_DERIVED_KEYS], ["from", *needed])
         source = node["from"].text()
         if source and (source, channel) not in measured:
             message = _("{quantity} cannot be derived from {source}: it is not measured on channel {channel}")
@@ -256,7 +264,10 @@ class _Reader:
         given = tuple(self._place(node, place.name, place.unit, place.default) for place in formula.places)
         text = f"{word}({', '.join([source, *(name or str(default) for name, default in given)])})"
         self.described.append(Measurement(quantity.name, channel, text, formula.unit))
-        return Derivation(quantity.name, channel, source, formula.compute, given, quantity.low, quantity.high)
+        # a derived counter falls when its source does, and that has the flag
+        can_be = read_plausibility(quantity, node)._replace(is_counter=False)
+        self.plausibility.setdefault((quantity.name, channel), can_be)
+        return Derivation(quantity.name, channel, source, formula.compute, given, can_be.low, can_be.high)
 
     def _check_units(self, quantity: Quantity, node: Node, formula: Formula, source: str) -> None:
         message = _("{derive} makes {unit} from {source_unit}; {quantity} is in {wrong}")

@@ -22,6 +22,11 @@ RETRANSMISSION_WINDOW = timedelta(minutes=5)
 # that joins every day would else fill the memory in the course of the years.
 SESSION_KEPT = timedelta(days=7)
 
+# A device that begins anew so often within a day is restarting all the time; a new battery and a few presses of the
+# button on the day it is mounted are fewer.
+RESTARTS = 4
+RESTARTS_WITHIN = timedelta(days=1)
+
 FrameKey = tuple[int, str, int]  # device_id, dev_addr, f_cnt
 SessionKey = tuple[int, str]  # device_id, dev_addr
 
@@ -58,6 +63,7 @@ class FrameLedger:
     def __init__(self) -> None:
         self.sessions: dict[SessionKey, Session] = {}
         self.recent: dict[FrameKey, tuple[datetime, bytes, UUID]] = {}
+        self.starts: dict[int, list[datetime]] = {}  # of each device: when its last sessions began
         self._addresses: dict[int, list[str]] = {}  # of each device: the keys of its sessions
 
     def keep(self, key: SessionKey, session: Session) -> None:
@@ -85,6 +91,9 @@ class FrameLedger:
         """Take over what a committed batch has counted."""
         for session_key, session in batch.sessions.items():
             self.keep(session_key, session)
+        for device_id, time in batch.started:
+            starts = [start for start in self.starts.get(device_id, ()) if start > time - RESTARTS_WITHIN]
+            self.starts[device_id] = [*starts, time]
         for key, frame in batch.recent.items():
             self.recent.pop(key, None)  # so that the newest stand last
             self.recent[key] = frame
@@ -109,7 +118,13 @@ class LedgerBatch:
         self._ledger = ledger
         self.sessions: dict[SessionKey, Session] = {}
         self.recent: dict[FrameKey, tuple[datetime, bytes, UUID]] = {}
+        self.started: list[tuple[int, datetime]] = []  # sessions: device and time
         self.newest: datetime | None = None
+
+    def is_restarting(self, device_id: int, time: datetime) -> bool:
+        """Whether the device has begun anew so often before this batch that something is wrong with it."""
+        starts = self._ledger.starts.get(device_id, ())
+        return len(starts) >= RESTARTS and sum(start > time - RESTARTS_WITHIN for start in starts) >= RESTARTS
 
     def is_retransmission(self, device_id: int, uplink: Uplink) -> bool:
         """Whether another uplink carried the same frame within the window; notes this one."""
@@ -136,6 +151,7 @@ class LedgerBatch:
         )
         if session is None or (restarted and not retransmission):
             self.sessions[key] = Session(uplink.time, uplink.f_cnt, uplink.f_cnt, 1, 0, uplink.time)
+            self.started.append((device_id, uplink.time))
             return 0
         after = session.after(uplink, retransmission=retransmission)
         self.sessions[key] = after

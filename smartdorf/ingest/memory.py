@@ -6,9 +6,10 @@ memory is thrown away and loaded anew before the batch is tried again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import asyncpg
 
@@ -16,11 +17,22 @@ from smartdorf.alerting.engine import AlertKey, AlertState, BoundRules, EngineSt
 from smartdorf.config.rules import RuleSet
 from smartdorf.db import directory as db_directory
 from smartdorf.db import state as db_state
+from smartdorf.db.state import LatestValue
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.directory import Directory
 from smartdorf.errors import Problem
-from smartdorf.ingest.frames import RETRANSMISSION_WINDOW, SESSION_KEPT, FrameLedger, Session
+from smartdorf.ingest.frames import (
+    RESTARTS_WITHIN,
+    RETRANSMISSION_WINDOW,
+    SESSION_KEPT,
+    FrameLedger,
+    Session,
+)
+from smartdorf.ingest.series import DECODE_FAULT, Known, SeriesLedger, Watched
+from smartdorf.model import Quality
 from smartdorf.vocabulary import Vocabulary
+
+_LATER = datetime.max.replace(tzinfo=UTC)  # after all planned moves: the parameters that will stay
 
 
 @dataclass(slots=True)
@@ -31,11 +43,12 @@ class Memory:
     gateways: dict[str, int]  # ids by gateway_id
     metrics: dict[str, int]  # ids by quantity
     ledger: FrameLedger
+    series: SeriesLedger
     rules: BoundRules
     state: EngineState
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Content:
     """What the village's files say: loaded once, before the database is needed."""
 
@@ -48,6 +61,11 @@ class Content:
         """What is broken and was left out."""
         return [*self.catalogue.problems, *self.rules.problems]
 
+    @cached_property
+    def watched(self) -> Mapping[str, Watched]:
+        """By model: the quantities whose values tell of each other."""
+        return {name: model.watched for name, model in self.catalogue.models.items()}
+
     @property
     def categories(self) -> Mapping[str, str]:
         """Category by model."""
@@ -56,15 +74,33 @@ class Content:
 
 async def load_memory(connection: asyncpg.Connection, content: Content) -> Memory:
     """Read everything back. The caller maps the driver's errors."""
-    directory = await db_directory.load_directory(connection)
+    metrics = await db_directory.sync_metrics(connection, content.vocabulary)
+    directory = await load_directory(connection, content, metrics)
+    latest = await db_state.fetch_latest(connection)
     return Memory(
         directory=directory,
         gateways=await db_directory.load_gateways(connection),
-        metrics=await db_directory.sync_metrics(connection, content.vocabulary),
+        metrics=metrics,
         ledger=await _load_ledger(connection),
+        series=await _load_series(connection, content, latest),
         rules=bind_rules(content, directory),
-        state=await _load_state(connection),
+        state=await _load_state(connection, latest),
     )
+
+
+async def load_directory(
+    connection: asyncpg.Connection, content: Content, metrics: Mapping[str, int]
+) -> Directory:
+    """Places and devices; what follows from their models and parameters is brought up to date in the database."""
+    directory = await db_directory.load_directory(connection)
+    sizes = {}
+    for device in directory.devices.values():
+        model = content.catalogue.models.get(device.model or "")
+        if model is not None:
+            for (metric, channel), size in model.rollovers(directory.parameters_at(device, _LATER)).items():
+                sizes[device.id, channel, metrics[metric]] = size
+    await db_directory.sync_rollovers(connection, sizes)
+    return directory
 
 
 def bind_rules(content: Content, directory: Directory) -> BoundRules:
@@ -81,18 +117,42 @@ async def _load_ledger(connection: asyncpg.Connection) -> FrameLedger:
     ):
         known = (frame.time, bytes(frame.data), frame.deduplication_id)
         ledger.remember(frame.device_id, frame.dev_addr, frame.f_cnt, known)
+    for device_id, time in await db_state.fetch_starts(connection, RESTARTS_WITHIN):
+        ledger.starts.setdefault(device_id, []).append(time)
     return ledger
 
 
-async def _load_state(connection: asyncpg.Connection) -> EngineState:
+async def _load_series(
+    connection: asyncpg.Connection, content: Content, latest: Iterable[LatestValue]
+) -> SeriesLedger:
+    names: set[str] = {DECODE_FAULT}
+    longest: dict[str, timedelta] = {}
+    for watched in content.watched.values():
+        for (metric, _channel), limits in watched.items():
+            names.add(metric)
+            if limits.stuck is not None:
+                longest[metric] = max(limits.stuck, longest.get(metric, timedelta(0)))
+    still = {
+        (row.device_id, row.channel, row.metric): row
+        for row in await db_state.fetch_still(connection, longest)
+    }
+    known = {}
+    for row in latest:
+        key = (row.device_id, row.channel, row.metric)
+        # beside one that jumped the next cannot be judged: nobody knows any more what was before it
+        if row.metric in names and not row.quality & (Quality.JUMP | Quality.OUT_OF_RANGE):
+            same = still.get(key)
+            since, readings = (same.since, same.readings) if same is not None else (row.time, 1)
+            known[key] = Known(row.time, row.value, row.value, since, readings)
+    return SeriesLedger(known)
+
+
+async def _load_state(connection: asyncpg.Connection, rows: Iterable[LatestValue]) -> EngineState:
     instances = {
         AlertKey(row.rule, row.subject_kind, row.subject_id): AlertState(
             phase=row.phase, since=row.since, readings=row.readings, fired_at=row.fired_at
         )
         for row in await db_state.fetch_rule_state(connection)
     }
-    latest = {
-        (row.device_id, row.channel, row.metric): (row.value, row.time)
-        for row in await db_state.fetch_latest(connection)
-    }
+    latest = {(row.device_id, row.channel, row.metric): (row.value, row.time) for row in rows}
     return EngineState(instances, latest, await db_state.fetch_last_heard(connection))

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from smartdorf.alerting.engine import Evaluation, evaluate, reconcile, tick
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
+from smartdorf.db.directory import save_firmware
 from smartdorf.db.stages import COPY_FROM, DeviceEventRow, QuarantineRow, UplinkRow
 from smartdorf.decoding.registry import decode_uplink
 from smartdorf.directory import Device, Directory
@@ -27,6 +28,7 @@ from smartdorf.ingest import rows
 from smartdorf.ingest.chirpstack import Rejected, parse_event
 from smartdorf.ingest.memory import Content, Memory
 from smartdorf.ingest.rows import Item, Rejection
+from smartdorf.ingest.series import judged
 from smartdorf.ingest.source import Batch, Message
 from smartdorf.ingest.transitions import write_evaluation
 from smartdorf.ingest.writer import Writer
@@ -216,6 +218,8 @@ class Pipeline:
             ledger = memory.ledger.begin()
             first = rows.first_rows(items, ledger)
             new = await db.insert_uplinks(connection, rows.uplinks_of(first))
+            series = memory.series.begin()
+            first = judged(first, new, series, self._content.watched, ledger, directory, memory.metrics)
             further = rows.further_rows(first, new, ledger)
             evaluation = evaluate(memory.rules, memory.state, further.observations)
             await db.insert_receptions(connection, further.receptions)
@@ -225,12 +229,16 @@ class Pipeline:
             )
             await db.insert_device_events(connection, _event_rows(items))
             await db.insert_quarantine(connection, _quarantine_rows(prepared))
+            firmware = rows.new_firmware(items)
+            await save_firmware(connection, firmware)
             told = await write_evaluation(connection, evaluation, memory.rules, now)
+        directory = directory.with_firmware(firmware) if firmware else directory
         memory.directory, memory.gateways = directory, gateways
         memory.ledger.apply(ledger)
+        memory.series.apply(series)
         self._after(memory, evaluation, told=told)
         stored = [made.uplink for key, (_uplink, made) in first.items() if key in new]
-        self._count(items, stored, further.missing_frames, perf_counter() - started)
+        self._count(items, stored, directory, further.missing_frames, perf_counter() - started)
 
     async def _identify(
         self, connection: asyncpg.Connection, memory: Memory, items: Sequence[Item]
@@ -319,7 +327,12 @@ class Pipeline:
     # -- counting -------------------------------------------------------------------------------------------
 
     def _count(
-        self, items: Sequence[Item], stored: Sequence[UplinkRow], missing: int, seconds: float
+        self,
+        items: Sequence[Item],
+        stored: Sequence[UplinkRow],
+        directory: Directory,
+        missing: int,
+        seconds: float,
     ) -> None:
         arrived = sum(isinstance(item.event, Uplink) for item in items)
         by_status = Counter(row.status for row in stored)
@@ -333,7 +346,11 @@ class Pipeline:
                 "unknown_device": by_status["unknown_device"],
             },
             events=Counter(item.event.type for item in items if isinstance(item.event, DeviceEvent)),
-            faults=Counter((row.fault, row.model or "") for row in stored if row.fault is not None),
+            faults=Counter(
+                (row.fault, row.model or "", directory.devices[row.device_id].firmware)
+                for row in stored
+                if row.fault is not None
+            ),
             quarantined=Counter(item.rejection.reason for item in items if item.rejection is not None),
             missing_frames=missing,
         )

@@ -27,6 +27,7 @@ from smartdorf.errors import DataRejectedError
 from smartdorf.ingest import rows
 from smartdorf.ingest.memory import Memory
 from smartdorf.ingest.pipeline import Pipeline
+from smartdorf.ingest.series import fault_sample
 from smartdorf.ingest.source import Message
 from smartdorf.model import DeviceInfo, Sample, Uplink
 
@@ -161,6 +162,7 @@ def _remember(memory: Memory, device: Device, samples: Sequence[Sample]) -> None
         known = latest.get(series) or memory.state.latest.get(series)
         if known is None or sample.time >= known[1]:
             latest[series] = (sample.value, sample.time)
+    memory.series.remember(device.id, samples)
     memory.state.apply(Evaluation(memory.rules, Changes({}, latest, {}, {}), []))
 
 
@@ -186,7 +188,13 @@ def _decode_again(
             )
         )
         again.measurements.extend(made.measurements)
-        again.samples.extend(decoded.samples if decoded is not None else ())
+        again.samples.extend(made.samples)
+        if row.status == "fault" and made.uplink.status in _USED:
+            readable = fault_sample(row.time, fault=False)  # in the place of what was noted then
+            again.samples.append(readable)
+            again.measurements.extend(
+                rows.measurement_rows([readable], device.id, memory.directory, memory.metrics, row.time, 0)
+            )
     return again
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -46,6 +46,8 @@ class Rows(NamedTuple):
     receptions: list[ReceptionRow | Packed]
     measurements: list[MeasurementRow | Packed]
     observations: list[Observation]
+    samples: Sequence[Sample]  # of the measurements, in their order
+    plain: list[MeasurementRow]  # the measurements, before they were packed
 
 
 class Item(Struct):
@@ -117,9 +119,10 @@ def make_rows(
         for r in uplink.receptions
     ]
     measurements: list[MeasurementRow] = []
-    if decoded is not None and decoded.samples:
+    samples = decoded.samples if decoded is not None else ()
+    if samples:
         quality = Quality.TIME_REPLACED if uplink.reported_time is not None else Quality.OK
-        measurements = measurement_rows(decoded.samples, device.id, directory, metrics, oldest, int(quality))
+        measurements = measurement_rows(samples, device.id, directory, metrics, oldest, int(quality))
     seen = observations(uplink, device.id, decoded)
     if pack:
         try:
@@ -129,10 +132,12 @@ def make_rows(
                 [RECEPTIONS.pack(reception) for reception in receptions],
                 [MEASUREMENTS.format.pack(measurement) for measurement in measurements],
                 seen,
+                samples,
+                measurements,
             )
         except DataRejectedError:
             pass
-    return Rows(row, None, [*receptions], [*measurements], seen)
+    return Rows(row, None, [*receptions], [*measurements], seen, samples, measurements)
 
 
 def first_rows(items: Iterable[Item], ledger: LedgerBatch) -> dict[UUID, tuple[Uplink, Rows]]:
@@ -144,7 +149,7 @@ def first_rows(items: Iterable[Item], ledger: LedgerBatch) -> dict[UUID, tuple[U
             continue
         if ledger.is_retransmission(rows.uplink.device_id, uplink):
             # its values were told by the first of the two
-            rows = Rows(rows.uplink._replace(status=RETRANSMISSION), None, rows.receptions, [], [])
+            rows = Rows(rows.uplink._replace(status=RETRANSMISSION), None, rows.receptions, [], [], (), [])
         found[uplink.deduplication_id] = uplink, rows
     return found
 
@@ -267,6 +272,17 @@ def observations(uplink: Uplink, device_id: int, decoded: Decoded | None) -> lis
         values.append((sample.channel, sample.metric, sample.value))
     found = [Observation(device_id, earlier, tuple(by_time[earlier])) for earlier in sorted(by_time)]
     found.append(Observation(device_id, time, tuple(heard)))
+    return found
+
+
+def new_firmware(items: Iterable[Item]) -> dict[int, str]:
+    """Which devices tell of another firmware than they did, by id."""
+    found: dict[int, str] = {}
+    for item in items:
+        if item.decoded is not None and item.decoded.object and item.device is not None:
+            firmware = item.decoded.firmware
+            if firmware is not None and firmware != item.device.firmware:
+                found[item.device.id] = storable(firmware)
     return found
 
 

@@ -14,11 +14,10 @@ from typing import TypeVar
 import asyncpg
 import structlog
 
-from smartdorf.db.directory import load_directory
 from smartdorf.db.pool import connect_writer, mapped_errors
 from smartdorf.db.stages import create_stages
 from smartdorf.errors import DatabaseUnavailableError
-from smartdorf.ingest.memory import Content, Memory, bind_rules, load_memory
+from smartdorf.ingest.memory import Content, Memory, bind_rules, load_directory, load_memory
 from smartdorf.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -112,7 +111,7 @@ class Writer:
         """Read devices and places anew and bind the rules to them."""
         memory = await self.open()
         async with self.transaction() as connection:
-            memory.directory = await load_directory(connection)
+            memory.directory = await load_directory(connection, self._content, memory.metrics)
         memory.rules = bind_rules(self._content, memory.directory)
         return memory
 

@@ -15,7 +15,7 @@ def test_a_batch_is_counted_once_with_all_its_parts() -> None:
         commit_seconds=0.004,
         uplinks={"stored": 2, "duplicate": 1},
         events={"join": 1},
-        faults={("checksum", "dragino/lht65n"): 1},
+        faults={("checksum", "dragino/lht65n", "1.3"): 1},
         quarantined={"no JSON": 1},
         missing_frames=5,
     )
@@ -23,7 +23,8 @@ def test_a_batch_is_counted_once_with_all_its_parts() -> None:
     assert 'smartdorf_uplinks_total{result="stored"} 2.0' in found
     assert 'smartdorf_uplinks_total{result="duplicate"} 1.0' in found
     assert 'smartdorf_events_total{type="join"} 1.0' in found
-    assert 'smartdorf_decode_faults_total{model="dragino/lht65n",reason="checksum"} 1.0' in found
+    faults = 'smartdorf_decode_faults_total{firmware="1.3",model="dragino/lht65n",reason="checksum"} 1.0'
+    assert faults in found
     assert 'smartdorf_quarantined_messages_total{reason="no JSON"} 1.0' in found
     assert "smartdorf_missing_frames 5.0" in found
     assert 'smartdorf_batch_messages_bucket{le="5.0"} 1.0' in found

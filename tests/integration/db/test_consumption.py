@@ -57,6 +57,35 @@ def test_a_counter_that_starts_anew_loses_only_what_nobody_saw(connection: psyco
     assert reset == NOON + HOUR
 
 
+def rolls_over(connection: psycopg.Connection, size: float, device: int = 1) -> None:
+    connection.execute(
+        "INSERT INTO device (id, dev_eui) OVERRIDING SYSTEM VALUE VALUES (%s, '24e124136c012345')", (device,)
+    )
+    connection.execute(
+        "INSERT INTO counter_rollover SELECT %s, 0, id, %s FROM metric WHERE kind = 'counter'", (device, size)
+    )
+
+
+def test_a_counter_that_rolls_over_loses_nothing(connection: psycopg.Connection):
+    rolls_over(connection, 65.536)
+    meter(connection, (0.1, 65.500), (0.9, 65.530), (1.5, 0.004), (2.5, 0.010))
+    assert hours(connection) == [(0, 0.03), (1, 0.01), (2, 0.006)]
+    assert connection.execute("SELECT bool_or(counter_reset) FROM consumption_daily").fetchone() == (False,)
+
+
+def test_a_counter_that_rolls_over_within_an_hour_loses_nothing(connection: psycopg.Connection):
+    rolls_over(connection, 65.536)
+    meter(connection, (0.1, 65.500), (0.4, 65.530), (0.9, 0.004))
+    assert hours(connection) == [(0, 0.04)]
+
+
+def test_one_that_falls_from_the_middle_of_its_range_began_anew(connection: psycopg.Connection):
+    rolls_over(connection, 65.536)
+    meter(connection, (0.1, 30.0), (0.9, 30.5), (1.5, 0.1), (1.9, 0.3))
+    assert hours(connection) == [(0, 0.5), (1, 0.2)]
+    assert connection.execute("SELECT bool_or(counter_reset) FROM consumption_daily").fetchone() == (True,)
+
+
 def test_a_counter_that_starts_anew_between_two_hours(connection: psycopg.Connection):
     meter(connection, (0.1, 500.0), (0.9, 510.0), (1.1, 3.0), (1.9, 4.0))
     assert hours(connection) == [(0, 10.0), (1, 1.0)]

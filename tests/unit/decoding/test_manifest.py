@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import timedelta
 
@@ -78,6 +79,22 @@ BAD = {
     "filler": (
         "measurements: {battery_v: {field: bat, fillers: [true]}}",
         "8:50: a filler is a number or a text: the raw value that means no value",
+    ),
+    "more than can be": (
+        "measurements: {water_level_m: {field: level, range: [0, 99]}}",
+        "8:53: water_level_m can only be from -5 to 50, in m",
+    ),
+    "jump": (
+        "measurements: {water_level_m: {field: level, jump: 0}}",
+        "8:52: expected the largest believable change within an hour, more than 0",
+    ),
+    "stuck": (
+        "measurements: {water_level_m: {field: level, stuck: 3 days}}",
+        '8:53: "3 days" is no duration; write 90s, 20m, 12h, 1d, or none',
+    ),
+    "roll-over of what is no counter": (
+        "measurements: {water_level_m: {field: level, rollover: 256}}",
+        "8:56: expected where a counter begins at 0 again: rollover: 65536",
     ),
     "unknown derivation": (
         "measurements: {fill_distance_m: d, fill_level_pct: {derive: fil_level, from: fill_distance_m}}",
@@ -273,6 +290,33 @@ def test_a_right_manifest_tells_everything_about_its_model(load: Loader):
     assert model.file.endswith("acme/one.yaml")
     assert model.line == 2
     assert model.codec is not None
+
+
+def test_what_is_believable_is_the_vocabularys_unless_the_manifest_says_more(load: Loader):
+    catalogue = load(
+        "parameters:\n"
+        "  pulse: {unit: m3, range: [0, 1], de: Impuls, en: Pulse}\n"
+        "measurements:\n"
+        "  air_temperature_c: {field: t, range: [0, 40], stuck: none}\n"
+        "  water_level_m: {field: l, unit: cm, jump: 0.5}\n"
+        "  water_volume_m3: {field: v, unit: L, rollover: 65536}\n"
+        "  pulse_count: {field: p, rollover: 256}\n"
+        "  gas_volume_m3: {derive: pulse_volume, from: pulse_count, volume: pulse}\n"
+        "  battery_v: bat\n"
+    )
+    model = catalogue.models["acme/one"]
+    assert {key: limits[2:] for key, limits in model.watched.items()} == {
+        ("air_temperature_c", 0): (15, None, False, 0),
+        ("water_level_m", 0): (0.5, None, False, 0),
+        ("water_volume_m3", 0): (math.inf, None, True, 65.536),
+        ("pulse_count", 0): (math.inf, None, True, 256),
+    }
+    assert model.rollovers({"pulse": 0.1}) == {
+        ("water_volume_m3", 0): 65.536,
+        ("pulse_count", 0): 256,
+        ("gas_volume_m3", 0): pytest.approx(25.6),
+    }
+    assert model.rollovers({}).keys() == {("water_volume_m3", 0), ("pulse_count", 0)}  # no pulse, no volume
 
 
 def test_a_device_that_only_reports_events_has_no_interval(load: Loader):
