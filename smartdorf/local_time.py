@@ -23,6 +23,12 @@ def time_text(time: datetime, language: str) -> str:
     return str(format_datetime(time, _SPOKEN[language], tzinfo=get_timezone(ZONE), locale=language))
 
 
+def local_hour(time: datetime) -> float:
+    """The time of day, in hours: 22.5 at half past ten in the evening."""
+    local = time.astimezone(ZoneInfo(ZONE))
+    return local.hour + local.minute / 60 + local.second / 3600
+
+
 def from_local(time: datetime) -> datetime:
     """What somebody has typed without a zone, in UTC; of October's doubled hour the first one."""
     return (time if time.tzinfo is not None else time.replace(tzinfo=ZoneInfo(ZONE))).astimezone(UTC)

@@ -14,6 +14,8 @@ from smartdorf.alerting.state import AlertKey
 from smartdorf.config.durations import LONGEST
 from smartdorf.config.rule import ForEach, Rule
 from smartdorf.config.rules import RuleSet
+from smartdorf.config.terms import Limit, Slot
+from smartdorf.config.windows import LONGEST_WINDOW
 from smartdorf.directory import Device, Directory, Installation, Place
 from smartdorf.errors import Problem
 from smartdorf.i18n import gettext as _
@@ -26,6 +28,9 @@ class Plan:
     values: tuple[tuple[int, str], ...]  # slot, quantity
     ages: tuple[tuple[int, str], ...]
     silence: int | None
+    hour: int | None
+    windows: tuple[tuple[int, Slot], ...]
+    measured: tuple[str, ...]  # quantities whose values count, now or in a window
     metrics: tuple[str, ...]  # all quantities that the rule reads
 
     @classmethod
@@ -35,7 +40,10 @@ class Plan:
             tuple((index, slot.name) for index, slot in slots if slot.kind == "value"),
             tuple((index, slot.name) for index, slot in slots if slot.kind == "age"),
             next((index for index, slot in slots if slot.kind == "silent"), None),
-            tuple({slot.name: None for _index, slot in slots if slot.kind in ("value", "age")}),
+            next((index for index, slot in slots if slot.kind == "hour"), None),
+            tuple((index, slot) for index, slot in slots if slot.kind == "window"),
+            tuple({slot.name: None for _index, slot in slots if slot.kind in ("value", "window")}),
+            tuple({slot.name: None for _index, slot in slots if slot.kind in ("value", "age", "window")}),
         )
 
 
@@ -52,6 +60,7 @@ class Instance:
     template: list[float | None]  # the rule's slots with this subject's limits
     crossings: tuple[tuple[int, timedelta], ...]  # slot that grows with time, and when the condition may turn
     sole: int | None  # the only device that was ever there, all of it, and is nowhere else
+    spans: tuple[timedelta, ...]  # of the plan's windows
     quiet_at_uplink: bool  # nothing but the sole device's silence counts, and an uplink ends it
 
 
@@ -61,6 +70,7 @@ class Watchers:
 
     by_metric: dict[str, list[Instance]] = field(default_factory=dict)
     by_silence: list[Instance] = field(default_factory=list)
+    spans: dict[str, timedelta] = field(default_factory=dict)  # how far back each quantity's values are kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,8 +205,14 @@ def _instance(
         template=template,
         crossings=tuple(_crossings(rule, template)),
         sole=sole,
+        spans=tuple(_span(slot, limits) for _index, slot in plan.windows),
         quiet_at_uplink=sole is not None and _quiet_at_uplink(rule, plan, template),
     )
+
+
+def _span(slot: Slot, limits: Mapping[str, Limit]) -> timedelta:
+    micros = limits[slot.limit].value if slot.limit else slot.span
+    return timedelta(microseconds=min(max(micros, 1), LONGEST_WINDOW))
 
 
 def _sole(
@@ -238,6 +254,8 @@ def _index(watchers: dict[int, Watchers], instance: Instance) -> None:
         entry = watchers.setdefault(device_id, Watchers())
         for metric in instance.plan.metrics:
             entry.by_metric.setdefault(metric, []).append(instance)
+        for (_slot, window), span in zip(instance.plan.windows, instance.spans, strict=True):
+            entry.spans[window.name] = max(span, entry.spans.get(window.name, span))
         if instance.plan.silence is not None:
             entry.by_silence.append(instance)
 

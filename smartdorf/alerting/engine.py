@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from smartdorf.alerting.binding import BoundRules, Instance, bind
+from smartdorf.alerting.binding import BoundRules, Instance, Watchers, bind
 from smartdorf.alerting.memory import Agenda, Changes, EngineState, Evaluation, Observation, Series, View
 from smartdorf.alerting.moment import Moment, begin_of, is_of, surely_holds_not
 from smartdorf.alerting.state import (
@@ -107,8 +107,15 @@ def _agenda(rules: BoundRules, state: EngineState, now: datetime) -> Agenda:
     for key, instance in rules.instances.items():
         alert = state.instances.get(key)
         if instance.crossings or alert is not None:
-            agenda.set(key, _next_due(view, instance, alert, now, after=None))
+            seen = max(now, _last_heard(view, instance) or now)
+            agenda.set(key, _next_due(view, instance, alert, seen, after=None))
     return agenda
+
+
+def _last_heard(view: View, instance: Instance) -> datetime | None:
+    """Data may be ahead of the clock; what it has shown, a look at an earlier time must not take back."""
+    heard = [(i, view.heard(i.device_id)) for i in instance.installations]
+    return max((time for i, time in heard if time is not None and i.in_force(time)), default=None)
 
 
 # -- one observation --------------------------------------------------------------------------------------------
@@ -119,18 +126,10 @@ def _observe(view: View, observation: Observation) -> None:
     device_id, time = observation.device_id, observation.time
     watchers = view.rules.watchers.get(device_id)
     touched: dict[Instance, list[Series]] = {}
-    for channel, metric, value in observation.values:
-        series = (device_id, channel, metric)
-        before = view.reading(series)
-        if before is None:
-            view.add_series(series)
-        elif time <= before[1]:
-            continue
-        view.latest[series] = (value, time)
-        if watchers is not None:
-            for instance in watchers.by_metric.get(metric, ()):
-                if is_of(view, instance, series, time):
-                    touched.setdefault(instance, []).append(series)
+    for series in _take_values(view, observation, watchers):
+        for instance in watchers.by_metric.get(series[2], ()) if watchers is not None else ():
+            if is_of(view, instance, series, time):
+                touched.setdefault(instance, []).append(series)
     heard = view.heard(device_id)
     if heard is None or time > heard:
         view.last_heard[device_id] = time
@@ -145,6 +144,24 @@ def _observe(view: View, observation: Observation) -> None:
         due = _advance(view, instance, time, fresh)
         if due is not None or instance.crossings or instance.key in view.instances:
             view.due[instance.key] = due
+
+
+def _take_values(view: View, observation: Observation, watchers: Watchers | None) -> list[Series]:
+    """Returns the series that have a newer value now; one that is late counts in windows only."""
+    device_id, time = observation.device_id, observation.time
+    fresh = []
+    for channel, metric, value in observation.values:
+        series = (device_id, channel, metric)
+        if watchers is not None and (span := watchers.spans.get(metric)) is not None:
+            view.keep(series, (value, time), span)
+        before = view.reading(series)
+        if before is None:
+            view.add_series(series)
+        elif time <= before[1]:
+            continue
+        view.latest[series] = (value, time)
+        fresh.append(series)
+    return fresh
 
 
 # -- one instance at one moment -----------------------------------------------------------------------------------

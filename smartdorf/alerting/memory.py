@@ -6,8 +6,8 @@ agenda, which timer is due when, is made anew from the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -15,9 +15,9 @@ from msgspec import Struct
 
 from smartdorf.alerting.binding import BoundRules
 from smartdorf.alerting.state import AlertKey, AlertState, Transition
+from smartdorf.alerting.windows import Reading, insert, prune
 
 Series = tuple[int, int, str]  # device, channel, quantity
-Reading = tuple[float, datetime]
 
 
 class Observation(Struct, frozen=True, gc=False):
@@ -35,6 +35,7 @@ class Changes(NamedTuple):
     latest: dict[Series, Reading]
     last_heard: dict[int, datetime]
     due: dict[AlertKey, datetime | None]
+    history: dict[Series, list[Reading]]
 
 
 class Evaluation(NamedTuple):
@@ -88,17 +89,22 @@ class Agenda:
 
 
 class EngineState:
-    """Instances that are not inactive, the newest value of each series, and when each device was last heard."""
+    """Instances that are not inactive, the newest value of each series, and when each device was last heard.
+
+    ``history``: what the windows of rules reach of the series that they watch, oldest first.
+    """
 
     def __init__(
         self,
         instances: Mapping[AlertKey, AlertState] | None = None,
         latest: Mapping[Series, Reading] | None = None,
         last_heard: Mapping[int, datetime] | None = None,
+        history: Mapping[Series, list[Reading]] | None = None,
     ) -> None:
         self.instances = dict(instances or {})
         self.latest = dict(latest or {})
         self.last_heard = dict(last_heard or {})
+        self.history = dict(history or {})
         self.series: dict[
             tuple[int, str], tuple[Series, ...]
         ] = {}  # those of a device's quantity, by channel
@@ -117,6 +123,7 @@ class EngineState:
             self._add_series(series)
         self.latest.update(changes.latest)
         self.last_heard.update(changes.last_heard)
+        self.history.update(changes.history)
         for key, state in changes.instances.items():
             if state is None:
                 self.instances.pop(key, None)
@@ -132,7 +139,17 @@ class EngineState:
 class View:
     """The state as it is in the middle of an evaluation: what has changed lies over what was."""
 
-    __slots__ = ("_new_series", "due", "instances", "last_heard", "latest", "rules", "state", "transitions")
+    __slots__ = (
+        "_new_series",
+        "due",
+        "history",
+        "instances",
+        "last_heard",
+        "latest",
+        "rules",
+        "state",
+        "transitions",
+    )
 
     def __init__(self, rules: BoundRules, state: EngineState) -> None:
         self.rules = rules
@@ -141,6 +158,7 @@ class View:
         self.latest: dict[Series, Reading] = {}
         self.last_heard: dict[int, datetime] = {}
         self.due: dict[AlertKey, datetime | None] = {}
+        self.history: dict[Series, list[Reading]] = {}
         self.transitions: list[Transition] = []
         self._new_series: dict[tuple[int, str], tuple[Series, ...]] = {}
 
@@ -149,6 +167,18 @@ class View:
 
     def reading(self, series: Series) -> Reading | None:
         return self.latest.get(series) or self.state.latest.get(series)
+
+    def readings_of(self, series: Series) -> Sequence[Reading]:
+        """Its values of the last time, oldest first, as far as windows reach."""
+        return self.history[series] if series in self.history else self.state.history.get(series, ())
+
+    def keep(self, series: Series, reading: Reading, span: timedelta) -> None:
+        """Note a value for the windows, also one that comes late."""
+        known = self.history.get(series)
+        if known is None:
+            known = self.history[series] = list(self.state.history.get(series, ()))
+        insert(known, reading)
+        prune(known, span)
 
     def instance(self, key: AlertKey) -> AlertState | None:
         return self.instances[key] if key in self.instances else self.state.instances.get(key)
@@ -176,5 +206,5 @@ class View:
                 yield series, reading
 
     def evaluation(self) -> Evaluation:
-        changes = Changes(self.instances, self.latest, self.last_heard, self.due)
+        changes = Changes(self.instances, self.latest, self.last_heard, self.due, self.history)
         return Evaluation(self.rules, changes, self.transitions)

@@ -12,10 +12,14 @@ from datetime import datetime, timedelta
 from itertools import product
 
 from smartdorf.alerting.binding import Instance
-from smartdorf.alerting.memory import Reading, Series, View
+from smartdorf.alerting.memory import Series, View
 from smartdorf.alerting.state import Input, Verdict
 from smartdorf.alerting.texts import Facts
+from smartdorf.alerting.windows import Reading, compute
+from smartdorf.config.durations import format_duration
 from smartdorf.config.kleene import Slots
+from smartdorf.config.terms import Slot
+from smartdorf.local_time import local_hour
 
 _MICROSECOND = timedelta(microseconds=1)
 Choice = tuple[Series, Reading]
@@ -32,9 +36,11 @@ def is_of(view: View, instance: Instance, series: Series, time: datetime) -> boo
 def surely_holds_not(view: View, instance: Instance, at: datetime) -> bool:
     """The short way to "no" for the usual case: one sensor, no times, nothing going on."""
     plan, device_id = instance.plan, instance.sole
-    if device_id is None or plan.ages or plan.silence is not None:
+    if device_id is None or plan.ages or plan.windows or plan.silence is not None:
         return False
     slots = instance.template.copy()
+    if plan.hour is not None:
+        slots[plan.hour] = local_hour(at)
     for slot, metric in plan.values:
         known = view.series(device_id, metric)
         if len(known) > 1:
@@ -98,13 +104,13 @@ class Moment:
         self._view = view
         self._instance = instance
         plan = instance.plan
-        self._choices = [current(view, instance, metric, at) for _slot, metric in plan.values]
+        self._choices = [current(view, instance, metric, at) for metric in plan.measured]
         newest = max((time for choices in self._choices for _series, (_value, time) in choices), default=at)
         if (
             newest > at
         ):  # a moment is not earlier than what is seen in it; by then a sensor may have been swapped
             at = newest
-            self._choices = [current(view, instance, metric, at) for _slot, metric in plan.values]
+            self._choices = [current(view, instance, metric, at) for metric in plan.measured]
         self.at = at
         seen = {series for choices in self._choices for series, _reading in choices}
         for _slot, metric in plan.ages:
@@ -117,6 +123,8 @@ class Moment:
         ):
             begin = begin_of(view, instance, slot, at)
             self._slots[slot] = None if begin is None else max(0, (at - begin) // _MICROSECOND)
+        if plan.hour is not None:
+            self._slots[plan.hour] = local_hour(at)
         self._best: tuple[Choice | None, ...] = tuple(
             choices[0] if choices else None for choices in self._choices
         )
@@ -150,10 +158,25 @@ class Moment:
         return Verdict(holds, clears, reading, is_data)
 
     def _filled(self, chosen: Iterable[Choice | None]) -> Slots:
-        slots = self._slots.copy()
-        for (slot, _metric), choice in zip(self._instance.plan.values, chosen, strict=True):
+        slots, instance = self._slots.copy(), self._instance
+        choices = dict(zip(instance.plan.measured, chosen, strict=True))
+        for slot, metric in instance.plan.values:
+            choice = choices[metric]
             slots[slot] = None if choice is None else choice[1][0]
+        for (slot, window), span in zip(instance.plan.windows, instance.spans, strict=True):
+            slots[slot] = self._window(window, span, choices[window.name])
         return slots
+
+    def _window(self, window: Slot, span: timedelta, choice: Choice | None) -> float | None:
+        """What the chosen sensor said in the last time, as far as it did so here."""
+        if choice is None:
+            return None
+        series, (_value, time) = choice
+        here = (i.valid_from for i in self._instance.installations if i.covers(series[1], time))
+        since = None if self._instance.device is not None else max(here, default=None)
+        is_counter = self._instance.rule.quantities[window.name].kind == "counter"
+        readings = self._view.readings_of(series)
+        return compute(window.function, readings, self.at, span, since=since, is_counter=is_counter)
 
     # -- to be told ---------------------------------------------------------------------------------------------
 
@@ -164,10 +187,17 @@ class Moment:
             metric: max(current(self._view, self._instance, metric, self.at), key=_time_of, default=None)
             for _slot, metric in plan.ages
         }
-        seen.update({metric: choice for (_slot, metric), choice in zip(plan.values, self._best, strict=True)})
-        return {
+        seen.update(zip(plan.measured, self._best, strict=True))
+        inputs = {
             metric: Input(choice[1][0], choice[1][1]) for metric, choice in seen.items() if choice is not None
         }
+        filled = self._filled(self._best)
+        for (slot, window), span in zip(plan.windows, self._instance.spans, strict=True):
+            value, choice = filled[slot], seen[window.name]
+            if value is not None and choice is not None:
+                name = f"{window.function}({window.name}, {format_duration(span // _MICROSECOND)})"
+                inputs[name] = Input(value, choice[1][1])
+        return inputs
 
     def facts(self) -> Facts:
         """What the placeholders of the texts stand for."""
@@ -181,14 +211,15 @@ class Moment:
             places = [instance.place]
         device_names = ", ".join(dict.fromkeys(device.name or device.dev_eui for device in devices))
         place_names = ", ".join(dict.fromkeys(place.name for place in places))
-        plan, slots = instance.plan, list(enumerate(instance.rule.slots))
+        plan, slots, seen = instance.plan, list(enumerate(instance.rule.slots)), self._filled(self._best)
         return Facts(
             place=place_names,
             device=device_names,
             values={
                 metric: None if choice is None else choice[1][0]
-                for (_slot, metric), choice in zip(plan.values, self._best, strict=True)
+                for metric, choice in zip(plan.measured, self._best, strict=True)
             },
+            windows={slot.placeholder: (slot, seen[index]) for index, slot in reversed(plan.windows)},
             limits={slot.name: self._slots[index] for index, slot in slots if slot.kind == "limit"},
             silence=None if plan.silence is None else self._slots[plan.silence],
         )

@@ -23,9 +23,9 @@ from smartdorf.alerting.engine import (
     evaluate,
     tick,
 )
-from smartdorf.config.conditions import code_names
 from smartdorf.config.durations import parse_duration
 from smartdorf.config.rules import TEST_SUFFIX, RuleSet, load_rules
+from smartdorf.config.terms import code_names
 from smartdorf.directory import Device, Directory, Installation, Place
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import gettext as _

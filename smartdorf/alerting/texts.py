@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from smartdorf.config.durations import SECOND
 from smartdorf.config.rule import Rule
+from smartdorf.config.terms import Slot
+from smartdorf.config.windows import WINDOWS
 from smartdorf.i18n import LANGUAGES
 from smartdorf.vocabulary import number_text, quantity_text
 
@@ -30,6 +32,7 @@ class Facts(NamedTuple):
     place: str
     device: str
     values: Mapping[str, float | None]
+    windows: Mapping[str, tuple[Slot, float | None]]
     limits: Mapping[str, float | None]
     silence: float | None
 
@@ -51,6 +54,8 @@ def _fill(rule: Rule, template: str, facts: Facts, language: str) -> str:
         words[name] = (
             _UNKNOWN[language] if value is None else quantity_text(rule.quantities[name], value, language)
         )
+    for name, (slot, value) in facts.windows.items():
+        words[name] = _UNKNOWN[language] if value is None else window_text(rule, slot, value, language)
     for name, limit in facts.limits.items():
         if limit is not None:
             words[name] = limit_text(rule, name, limit, language)
@@ -59,6 +64,18 @@ def _fill(rule: Rule, template: str, facts: Facts, language: str) -> str:
         _UNKNOWN[language] if silence is None else duration_text(silence, language, since=True)
     )
     return template.format_map(words)
+
+
+def window_text(rule: Rule, slot: Slot, value: float, language: str) -> str:
+    """What a window function said, in its unit."""
+    quantity, window = rule.quantities[slot.name], WINDOWS[slot.function]
+    if window.unit == "none":
+        return number_text(value, 0, language)
+    if window.unit == "same" and (window.same_range or not quantity.codes):
+        return quantity_text(quantity, value, language)
+    # a rate of centimetres an hour would round to nothing with the decimals of a level
+    number = number_text(round(value, quantity.decimals + 1), quantity.decimals + 1, language)
+    return f"{number}\N{NO-BREAK SPACE}{quantity.unit_label}/h"
 
 
 def limit_text(rule: Rule, name: str, value: float, language: str) -> str:

@@ -11,18 +11,30 @@ import ast
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 from smartdorf.config import kleene
 from smartdorf.config.durations import parse_duration
 from smartdorf.config.expressions import Report, parse_expression
-from smartdorf.config.kleene import Number, Slots, Truth
+from smartdorf.config.kleene import Number, Truth
+from smartdorf.config.terms import (
+    FUNCTIONS,
+    LOCAL_HOUR,
+    Condition,
+    Crossing,
+    Scope,
+    Slot,
+    Threshold,
+    code_names,
+    implausible,
+    is_yes_no,
+)
+from smartdorf.config.windows import LONGEST_WINDOW, WINDOWS
 from smartdorf.errors import did_you_mean
 from smartdorf.i18n import gettext as _
-from smartdorf.vocabulary import Quantity, Vocabulary
+from smartdorf.vocabulary import Quantity
 
-FUNCTIONS = ("age", "silent_for")
 _T = TypeVar("_T")
 _BLANKS = {ord(blank): " " for blank in "\n\r\t"}
 
@@ -43,91 +55,6 @@ _OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
 }
 
 
-class Slot(NamedTuple):
-    """One number that a condition needs: the value or the age of a quantity, a limit, or the silence."""
-
-    kind: Literal["value", "age", "limit", "silent"]
-    name: str = ""
-
-
-class Limit(NamedTuple):
-    """A number with a name. A duration is in microseconds."""
-
-    value: float
-    is_duration: bool
-
-
-class Crossing(NamedTuple):
-    """A comparison that changes by mere passing of time: a slot that grows, and from which value on it differs."""
-
-    slot: int
-    threshold: Number  # of the limits alone
-    strict: bool  # it differs only after the threshold, not at it
-
-
-class Threshold(NamedTuple):
-    """A constant that a quantity is compared with."""
-
-    quantity: str
-    value: Number
-    limit: str | None  # its name, where it is a plain limit
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A compiled condition: call it with the slots of its rule."""
-
-    text: str
-    holds: Truth
-    crossings: tuple[Crossing, ...]
-    slots: frozenset[int]  # which of the rule's slots it reads
-
-    def __call__(self, slots: Slots) -> bool | None:
-        return self.holds(slots)
-
-
-@dataclass
-class Scope:
-    """The names that the conditions of one rule may use, and what they have used."""
-
-    vocabulary: Vocabulary
-    limits: Mapping[str, Limit]
-    slots: list[Slot] = field(default_factory=list)
-    thresholds: list[Threshold] = field(default_factory=list)
-    calculated: set[str] = field(default_factory=set)  # quantities used elsewhere than beside a constant
-
-    def slot(self, wanted: Slot) -> int:
-        if wanted not in self.slots:
-            self.slots.append(wanted)
-        return self.slots.index(wanted)
-
-    @property
-    def names(self) -> list[str]:
-        return [*self.vocabulary.quantities, *self.limits, *FUNCTIONS]
-
-
-def code_names(quantity: Quantity) -> dict[str, int]:
-    """The words that a condition may use for the codes of an enumeration: English, with underscores."""
-    return {labels["en"].replace(" ", "_"): code for code, labels in quantity.codes.items()}
-
-
-def is_yes_no(quantity: Quantity) -> bool:
-    """It can stand as a condition by itself: ``when: water_leak``."""
-    return quantity.kind in ("state", "event") and (quantity.low, quantity.high) == (0, 1)
-
-
-def implausible(quantity: Quantity, value: float) -> str:
-    """Why the quantity can never reach ``value``; "" where it can."""
-    if quantity.codes and value not in quantity.codes:
-        words = ", ".join(f"{word} ({code})" for word, code in code_names(quantity).items())
-        return _("{name} is one of {words}").format(name=quantity.name, words=words)
-    if quantity.plausible(value):
-        return ""
-    message = _("{name} ranges from {low:g} to {high}: {value:g} is never reached")
-    high = f"{quantity.high:g} {quantity.unit_label}".rstrip()
-    return message.format(name=quantity.name, low=quantity.low, high=high, value=value)
-
-
 @dataclass(frozen=True, slots=True)
 class _Value:
     """A compiled number and what the checks need to know of it."""
@@ -140,6 +67,7 @@ class _Value:
     limit: str | None = None  # it is a plain limit
     clock: int | None = None  # it is silent_for() or age(): the slot, which grows as time passes
     literal: float | None = None  # what it is with the rule's own limits
+    is_truth: bool = False  # a condition by itself: stuck()
 
 
 class _RefusedError(Exception):
@@ -163,7 +91,7 @@ def compile_condition(text: str, scope: Scope, report: Report) -> Condition | No
         truth = compiler.truth(tree)
     except _RefusedError:
         return None
-    if all(scope.slots[index].kind == "limit" for index in compiler.used):
+    if all(scope.slots[index].kind in ("limit", "hour") for index in compiler.used):
         report_at(0, _("this depends on nothing that is measured: it always holds, or never"))
         return None
     return Condition(text, truth, tuple(compiler.crossings), frozenset(compiler.used))
@@ -207,7 +135,7 @@ class _Compiler:
         if isinstance(node, ast.Compare):
             return self._comparison(node)
         value = self.value(node)
-        if value.quantity is not None and is_yes_no(value.quantity):
+        if value.is_truth or (value.quantity is not None and is_yes_no(value.quantity)):
             return kleene.holds(value.run)
         raise self.refuse(node, _("this is a value, not a condition: compare it with something (>=, <, ==)"))
 
@@ -266,7 +194,8 @@ class _Compiler:
         if not other.fixed:
             self._scope.calculated.add(quantity.name)
             return
-        self._scope.thresholds.append(Threshold(quantity.name, other.run, other.limit))
+        if quantity is not LOCAL_HOUR:
+            self._scope.thresholds.append(Threshold(quantity.name, other.run, other.limit))
         if other.literal is not None and (advice := implausible(quantity, other.literal)):
             raise self.refuse(node, advice)
 
@@ -356,12 +285,16 @@ class _Compiler:
         name = node.func.id
         if name not in FUNCTIONS:
             known = ", ".join(f"{known}()" for known in FUNCTIONS)
-            message = _("unknown function {name}(); known are {known}").format(name=name, known=known)
-            raise self.refuse(node, message + did_you_mean(name, FUNCTIONS))
+            hint = did_you_mean(name, FUNCTIONS) or _("; known are {keys}").format(keys=known)
+            raise self.refuse(node, _("unknown function {name}()").format(name=name) + hint)
+        if name in WINDOWS:
+            return self._window(node, name)
         arguments = [argument.id if isinstance(argument, ast.Name) else "" for argument in node.args]
-        if name == "silent_for":
+        if name in ("silent_for", "local_hour"):
             if node.args or node.keywords:
-                raise self.refuse(node, _("silent_for() takes nothing between its brackets"))
+                raise self.refuse(node, _("{name}() takes nothing between its brackets").format(name=name))
+            if name == "local_hour":
+                return _Value(self._slot(Slot("hour"))[1], unit=LOCAL_HOUR.unit, quantity=LOCAL_HOUR)
             wanted = Slot("silent")
         else:
             if len(arguments) != 1 or node.keywords or not arguments[0]:
@@ -371,6 +304,30 @@ class _Compiler:
             wanted = Slot("age", arguments[0])
         index, run = self._slot(wanted)
         return _Value(run, is_duration=True, clock=index)
+
+    def _window(self, node: ast.Call, name: str) -> _Value:
+        """``avg(co2_ppm, "1h")``; the span is a duration, or a limit that is one."""
+        if len(node.args) != 2 or node.keywords or not isinstance(node.args[0], ast.Name):
+            message = _('{name}() takes a quantity and a duration: {name}(water_level_m, "1h")')
+            raise self.refuse(node, message.format(name=name))
+        metric = node.args[0].id
+        if metric not in self._scope.vocabulary:
+            raise self.refuse(node.args[0], self._scope.vocabulary.unknown(metric))
+        span = self.value(node.args[1])
+        if not span.is_duration or span.literal is None:
+            message = _('how far back? write a duration: {name}({metric}, "1h"), or a limit that is one')
+            raise self.refuse(node.args[1], message.format(name=name, metric=metric))
+        if not 0 < span.literal <= LONGEST_WINDOW:
+            raise self.refuse(node.args[1], _("a window is at most 14 days long, and longer than nothing"))
+        quantity, window = self._scope.vocabulary[metric], WINDOWS[name]
+        fixed = 0 if span.limit else int(span.literal)
+        run = self._slot(Slot("window", metric, name, fixed, span.limit or ""))[1]
+        return _Value(
+            run,
+            unit=window.unit_of(quantity.unit),
+            quantity=quantity if window.same_range else None,
+            is_truth=window.is_truth,
+        )
 
     def _signed(self, node: ast.UnaryOp) -> _Value:
         value = self._plain_number(node.operand)

@@ -8,8 +8,8 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from smartdorf.config.conditions import Condition, Limit, Slot, Threshold, implausible
 from smartdorf.config.durations import SECOND
+from smartdorf.config.terms import Condition, Limit, Slot, Threshold, implausible
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Quantity
 
@@ -67,7 +67,7 @@ class Rule:
 
     def template(self, limits: Mapping[str, Limit]) -> list[float | None]:
         """Its slots with the limits filled in and everything else unknown."""
-        return [limits[name].value if kind == "limit" else None for kind, name in self.slots]
+        return [limits[slot.name].value if slot.kind == "limit" else None for slot in self.slots]
 
     def limits_for(self, overrides: Mapping[str, float]) -> dict[str, Limit]:
         """The limits of one subject; durations are overridden in seconds, as plain numbers are all there is."""

@@ -17,10 +17,11 @@ from typing import cast
 
 import msgspec
 
-from smartdorf.config.conditions import FUNCTIONS, Condition, Limit, Scope, compile_condition
+from smartdorf.config.conditions import compile_condition
 from smartdorf.config.durations import parse_duration
 from smartdorf.config.positions import problem_in
 from smartdorf.config.rule import SEVERITIES, ForEach, Hold, Rule, Severity
+from smartdorf.config.terms import FUNCTIONS, Condition, Limit, Scope
 from smartdorf.content import shipped
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import LANGUAGES
@@ -219,7 +220,9 @@ class _Reader:
             thresholds=tuple(scope.thresholds),
             calculated=frozenset(scope.calculated),
             quantities={
-                slot.name: self._vocabulary[slot.name] for slot in slots if slot.kind in ("value", "age")
+                slot.name: self._vocabulary[slot.name]
+                for slot in slots
+                if slot.kind in ("value", "age", "window")
             },
         )
         for key, message in rule.contradictions(rule.limits) if both_compiled else ():
@@ -276,18 +279,20 @@ class _Reader:
 
     def _check_limits_used(self, node: Node, scope: Scope) -> None:
         used = {slot.name for slot in scope.slots if slot.kind == "limit"}
+        used |= {slot.limit for slot in scope.slots}  # how long a window is
         for name in scope.limits:
             if name not in used:
                 node.problem_at(name, _('no condition uses the limit "{name}"').format(name=name))
 
     def _hold(self, node: Node, when: Condition | None, scope: Scope) -> Hold:
         slots = [scope.slots[index] for index in sorted(when.slots)] if when is not None else []
-        values = [self._vocabulary[slot.name] for slot in slots if slot.kind == "value"]
+        measured = [slot for slot in slots if slot.kind in ("value", "window")]
+        values = [self._vocabulary[slot.name] for slot in measured if slot.kind == "value"]
         if node.value is None or when is None:
             periodic = any(quantity.kind in ("gauge", "counter") for quantity in values)
             return Hold(2 if periodic and when is not None and not when.crossings else 0)
         hold = _parse_hold(node)
-        if hold.readings and not values:
+        if hold.readings and not measured:
             node.problem(
                 _("counts readings, but the condition is one of time: give a duration or leave it out")
             )
@@ -359,9 +364,10 @@ def _parse_hold(node: Node) -> Hold:
 
 
 def _placeholders(scope: Scope) -> list[str]:
-    values = [slot.name for slot in scope.slots if slot.kind in ("value", "limit")]
+    values = [slot.name for slot in scope.slots if slot.kind in ("value", "limit", "window")]
+    values += [slot.placeholder for slot in scope.slots if slot.kind == "window"]
     silence = ["silent_for" for slot in scope.slots if slot.kind == "silent"]
-    return ["place", "device", *values, *silence]
+    return ["place", "device", *dict.fromkeys(values), *silence]
 
 
 def _check_placeholders(node: Node, text: str, known: Collection[str] | None) -> None:

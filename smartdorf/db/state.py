@@ -21,6 +21,14 @@ class RecentFrame(NamedTuple):
     deduplication_id: UUID
 
 
+class SeriesValue(NamedTuple):
+    device_id: int
+    channel: int
+    metric: str
+    value: float
+    time: datetime
+
+
 class LatestValue(NamedTuple):
     device_id: int
     channel: int
@@ -118,6 +126,29 @@ async def fetch_still(connection: asyncpg.Connection, longest: Mapping[str, time
     """The series that have not moved. ``longest``: by quantity, how long one of them may stay the same."""
     rows = await connection.fetch(_STILL, list(longest), list(longest.values()))
     return [StillSeries(*row) for row in rows]
+
+
+# Two windows back: the newest value of a window that is known is at most one old, the one before its begin another.
+_HISTORY = """
+    SELECT m.device_id, m.channel, q.name, m.value, m.time
+    FROM unnest($1::bigint[], $2::text[], $3::interval[]) AS wanted (device_id, metric, span)
+    JOIN metric q ON q.name = wanted.metric
+    CROSS JOIN LATERAL (SELECT max(l.time) AS time FROM measurement_latest l
+                        WHERE l.device_id = wanted.device_id AND l.metric_id = q.id) newest
+    JOIN measurement m ON m.device_id = wanted.device_id AND m.metric_id = q.id
+         AND m.time > newest.time - 2 * wanted.span
+    WHERE newest.time > (SELECT max(time) FROM measurement_latest) - 2 * wanted.span
+    ORDER BY m.time
+"""
+
+
+async def fetch_history(
+    connection: asyncpg.Connection, spans: Mapping[tuple[int, str], timedelta]
+) -> list[SeriesValue]:
+    """The last values of devices' quantities, oldest first. ``spans``: how far back, by device and quantity."""
+    devices, metrics = zip(*spans, strict=True) if spans else ((), ())
+    rows = await connection.fetch(_HISTORY, list(devices), list(metrics), list(spans.values()))
+    return [SeriesValue(*row) for row in rows]
 
 
 _STARTS = """

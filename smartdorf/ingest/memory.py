@@ -14,6 +14,8 @@ from functools import cached_property
 import asyncpg
 
 from smartdorf.alerting.engine import AlertKey, AlertState, BoundRules, EngineState, bind
+from smartdorf.alerting.memory import Series
+from smartdorf.alerting.windows import Reading, prune
 from smartdorf.config.rules import RuleSet
 from smartdorf.db import directory as db_directory
 from smartdorf.db import state as db_state
@@ -77,14 +79,15 @@ async def load_memory(connection: asyncpg.Connection, content: Content) -> Memor
     metrics = await db_directory.sync_metrics(connection, content.vocabulary)
     directory = await load_directory(connection, content, metrics)
     latest = await db_state.fetch_latest(connection)
+    rules = bind_rules(content, directory)
     return Memory(
         directory=directory,
         gateways=await db_directory.load_gateways(connection),
         metrics=metrics,
         ledger=await _load_ledger(connection),
         series=await _load_series(connection, content, latest),
-        rules=bind_rules(content, directory),
-        state=await _load_state(connection, latest),
+        rules=rules,
+        state=await _load_state(connection, latest, rules),
     )
 
 
@@ -147,7 +150,9 @@ async def _load_series(
     return SeriesLedger(known)
 
 
-async def _load_state(connection: asyncpg.Connection, rows: Iterable[LatestValue]) -> EngineState:
+async def _load_state(
+    connection: asyncpg.Connection, rows: Iterable[LatestValue], rules: BoundRules
+) -> EngineState:
     instances = {
         AlertKey(row.rule, row.subject_kind, row.subject_id): AlertState(
             phase=row.phase, since=row.since, readings=row.readings, fired_at=row.fired_at
@@ -155,4 +160,24 @@ async def _load_state(connection: asyncpg.Connection, rows: Iterable[LatestValue
         for row in await db_state.fetch_rule_state(connection)
     }
     latest = {(row.device_id, row.channel, row.metric): (row.value, row.time) for row in rows}
-    return EngineState(instances, latest, await db_state.fetch_last_heard(connection))
+    return EngineState(
+        instances,
+        latest,
+        await db_state.fetch_last_heard(connection),
+        await load_history(connection, rules),
+    )
+
+
+async def load_history(connection: asyncpg.Connection, rules: BoundRules) -> dict[Series, list[Reading]]:
+    """What the windows of the rules reach."""
+    spans = {
+        (device_id, metric): span
+        for device_id, watchers in rules.watchers.items()
+        for metric, span in watchers.spans.items()
+    }
+    found: dict[Series, list[Reading]] = {}
+    for row in await db_state.fetch_history(connection, spans):
+        found.setdefault((row.device_id, row.channel, row.metric), []).append((row.value, row.time))
+    for (device_id, _channel, metric), readings in found.items():
+        prune(readings, spans[device_id, metric])
+    return found

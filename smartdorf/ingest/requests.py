@@ -16,7 +16,8 @@ import msgspec
 import structlog
 
 from smartdorf.alerting.engine import Changes, Evaluation
-from smartdorf.alerting.memory import Reading, Series
+from smartdorf.alerting.memory import Series
+from smartdorf.alerting.windows import Reading
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.db import requests as db_requests
@@ -115,6 +116,8 @@ async def _redecode(pipeline: Pipeline, request: RedecodeRequest) -> None:
         if refusal:
             size, refusal = SLICE, ""
         after = (stored[-1].time, stored[-1].deduplication_id)
+    async with writer.turn:
+        await writer.patiently(writer.reload_windows)
     log.info("stored uplinks decoded anew", device_id=request.device_id, uplinks=count)
 
 
@@ -163,7 +166,7 @@ def _remember(memory: Memory, device: Device, samples: Sequence[Sample]) -> None
         if known is None or sample.time >= known[1]:
             latest[series] = (sample.value, sample.time)
     memory.series.remember(device.id, samples)
-    memory.state.apply(Evaluation(memory.rules, Changes({}, latest, {}, {}), []))
+    memory.state.apply(Evaluation(memory.rules, Changes({}, latest, {}, {}, {}), []))
 
 
 def _decode_again(

@@ -17,7 +17,7 @@ import structlog
 from smartdorf.db.pool import connect_writer, mapped_errors
 from smartdorf.db.stages import create_stages
 from smartdorf.errors import DatabaseUnavailableError
-from smartdorf.ingest.memory import Content, Memory, bind_rules, load_directory, load_memory
+from smartdorf.ingest.memory import Content, Memory, bind_rules, load_directory, load_history, load_memory
 from smartdorf.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -112,8 +112,15 @@ class Writer:
         memory = await self.open()
         async with self.transaction() as connection:
             memory.directory = await load_directory(connection, self._content, memory.metrics)
-        memory.rules = bind_rules(self._content, memory.directory)
+            memory.rules = bind_rules(self._content, memory.directory)
+            memory.state.history = await load_history(connection, memory.rules)
         return memory
+
+    async def reload_windows(self) -> None:
+        """Read anew what the windows of the rules reach: values from the past were stored."""
+        memory = await self.open()
+        async with self.transaction() as connection:
+            memory.state.history = await load_history(connection, memory.rules)
 
     def lost(self, error: DatabaseUnavailableError) -> None:
         """The database went away: the memory is void until ``open`` has read it back.

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Callable
 from datetime import timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from smartdorf.alerting import engine
@@ -15,7 +15,7 @@ from smartdorf.directory import Installation
 from tests.unit.alerting.village import LONG_AGO, Village, at, make_device, make_place, make_rules
 
 EXAMPLES = settings(max_examples=60)
-RULES = make_rules("Full", "Tilted", "Steady", "Frost", "Silent", "PlaceSilent", "Stale")
+RULES = make_rules("Full", "Tilted", "Steady", "Frost", "Silent", "PlaceSilent", "Lately", "Stale")
 
 VALUES = {
     "fill_level_pct": [10.0, 59.0, 60.0, 79.0, 80.0, 95.0],
@@ -116,6 +116,9 @@ def test_time_alone_never_resolves_anything(steps: list[object]) -> None:
 
 @EXAMPLES
 @given(STEPS)
+@example(
+    [at(0), [Observation(3, at(50))], at(0)]
+)  # ahead of the clock, from a sensor that is to be mounted then
 def test_a_restart_at_any_point_changes_nothing(steps: list[object]) -> None:
     through, restarted = village(), village()
     run(through, steps)

@@ -60,6 +60,12 @@ RULES = {
         when: silent_for() >= "2h"
         for: 30m
         summary: {de: "{place}: seit {silent_for}", en: "{place}: for {silent_for}"}""",
+    "Lately": """
+        for_each: {place_type: container}
+        when: avg(fill_level_pct, "2h") >= 60 and max(fill_level_pct, "1h") >= 79
+        clear: max(fill_level_pct, "1h") < 60
+        for: 2 readings
+        summary: {de: "{avg_fill_level_pct}", en: "{max_fill_level_pct}"}""",
     "Stale": """
         for_each: {place_type: container}
         when: age(fill_level_pct) > "3h"
@@ -152,6 +158,7 @@ class Village:
             {AlertKey(*key): state for key, state in instances},
             dict(self.state.latest),
             dict(self.state.last_heard),
+            {series: list(readings) for series, readings in self.state.history.items()},
         )
         return self
 

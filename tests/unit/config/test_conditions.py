@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartdorf.config import kleene
-from smartdorf.config.conditions import Condition, Limit, Scope, Slot, compile_condition
+from smartdorf.config.conditions import compile_condition
 from smartdorf.config.durations import format_duration, parse_duration
+from smartdorf.config.terms import Condition, Limit, Scope, Slot
 from smartdorf.vocabulary import load_vocabulary
 
 HOUR = 3_600_000_000  # microseconds
@@ -27,12 +28,14 @@ def compiled(text: str) -> tuple[Condition, Scope]:
 
 
 def said(text: str, **values: float | None) -> bool | None:
-    """What the condition says where each quantity (or silent_for, or age_<quantity>) has the value given."""
+    """What the condition says where each quantity (silent_for, age_<quantity>, avg_<quantity> …) has its value."""
     condition, scope = compiled(text)
-    names = {"value": "{}", "age": "age_{}", "silent": "silent_for"}
+    names = {"value": "{}", "age": "age_{}", "silent": "silent_for", "hour": "local_hour"}
     slots = [
-        LIMITS[name].value if kind == "limit" else values.get(names[kind].format(name))
-        for kind, name in scope.slots
+        LIMITS[slot.name].value
+        if slot.kind == "limit"
+        else values.get(slot.placeholder if slot.kind == "window" else names[slot.kind].format(slot.name))
+        for slot in scope.slots
     ]
     return condition(slots)
 
@@ -91,7 +94,7 @@ def test_a_sensor_that_knows_nothing_of_frost_does_not_hide_its_leak() -> None:
 
 def test_a_condition_says_when_mere_time_changes_it() -> None:
     condition, scope = compiled("silent_for() > quiet and age(battery_v) <= '1h' and '2h' <= silent_for()")
-    limits = [LIMITS[name].value if kind == "limit" else None for kind, name in scope.slots]
+    limits = [LIMITS[slot.name].value if slot.kind == "limit" else None for slot in scope.slots]
     turns = [(scope.slots[c.slot], c.threshold(limits), c.strict) for c in condition.crossings]
     assert turns == [
         (Slot("silent"), 26 * HOUR, True),

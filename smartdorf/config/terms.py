@@ -1,0 +1,116 @@
+"""What conditions are made of: slots, limits, thresholds, and the scope of names that one rule's conditions share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from smartdorf.config.kleene import Number, Slots, Truth
+from smartdorf.config.windows import WINDOWS
+from smartdorf.i18n import gettext as _
+from smartdorf.vocabulary import Quantity, Vocabulary
+
+FUNCTIONS = ("age", "silent_for", "local_hour", *WINDOWS)
+
+# So that 25 o'clock is refused as any other value that is never reached.
+LOCAL_HOUR = Quantity(
+    "local_hour", "h", "gauge", 0, 24, 2, {"de": "Uhrzeit", "en": "local hour"}, "public", "short", "h"
+)
+
+
+class Slot(NamedTuple):
+    """One number that a condition needs: a quantity's value or age, a limit, the silence, the local hour, or a window.
+
+    A window is what ``function`` makes of a quantity's values of the last ``span`` microseconds, or of as long as
+    the limit ``limit`` says.
+    """
+
+    kind: Literal["value", "age", "limit", "silent", "hour", "window"]
+    name: str = ""
+    function: str = ""
+    span: int = 0
+    limit: str = ""
+
+    @property
+    def placeholder(self) -> str:
+        """How a summary names it."""
+        return f"{self.function}_{self.name}" if self.function else self.name
+
+
+class Limit(NamedTuple):
+    """A number with a name. A duration is in microseconds."""
+
+    value: float
+    is_duration: bool
+
+
+class Crossing(NamedTuple):
+    """A comparison that changes by mere passing of time: a slot that grows, and from which value on it differs."""
+
+    slot: int
+    threshold: Number  # of the limits alone
+    strict: bool  # it differs only after the threshold, not at it
+
+
+class Threshold(NamedTuple):
+    """A constant that a quantity is compared with."""
+
+    quantity: str
+    value: Number
+    limit: str | None  # its name, where it is a plain limit
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A compiled condition: call it with the slots of its rule."""
+
+    text: str
+    holds: Truth
+    crossings: tuple[Crossing, ...]
+    slots: frozenset[int]  # which of the rule's slots it reads
+
+    def __call__(self, slots: Slots) -> bool | None:
+        return self.holds(slots)
+
+
+@dataclass
+class Scope:
+    """The names that the conditions of one rule may use, and what they have used."""
+
+    vocabulary: Vocabulary
+    limits: Mapping[str, Limit]
+    slots: list[Slot] = field(default_factory=list)
+    thresholds: list[Threshold] = field(default_factory=list)
+    calculated: set[str] = field(default_factory=set)  # quantities used elsewhere than beside a constant
+
+    def slot(self, wanted: Slot) -> int:
+        if wanted not in self.slots:
+            self.slots.append(wanted)
+        return self.slots.index(wanted)
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.vocabulary.quantities, *self.limits, *FUNCTIONS]
+
+
+def code_names(quantity: Quantity) -> dict[str, int]:
+    """The words that a condition may use for the codes of an enumeration: English, with underscores."""
+    return {labels["en"].replace(" ", "_"): code for code, labels in quantity.codes.items()}
+
+
+def is_yes_no(quantity: Quantity) -> bool:
+    """It can stand as a condition by itself: ``when: water_leak``."""
+    return quantity.kind in ("state", "event") and (quantity.low, quantity.high) == (0, 1)
+
+
+def implausible(quantity: Quantity, value: float) -> str:
+    """Why the quantity can never reach ``value``; "" where it can."""
+    if quantity.codes and value not in quantity.codes:
+        words = ", ".join(f"{word} ({code})" for word, code in code_names(quantity).items())
+        return _("{name} is one of {words}").format(name=quantity.name, words=words)
+    if quantity.plausible(value):
+        return ""
+    message = _("{name} ranges from {low:g} to {high}: {value:g} is never reached")
+    high = f"{quantity.high:g} {quantity.unit_label}".rstrip()
+    return message.format(name=quantity.name, low=quantity.low, high=high, value=value)

@@ -1,0 +1,269 @@
+"""Window functions: what a sensor said in the last time, and when nobody can tell."""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smartdorf.alerting.windows import MOST_READINGS, Reading, compute, insert, prune
+from smartdorf.directory import Installation
+from tests.unit.alerting.village import LONG_AGO, Village, at, make_device, make_place, make_rules, seen
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+def readings(*pairs: tuple[float, float]) -> list[Reading]:
+    """Values by the minutes after noon."""
+    return [(value, NOON + timedelta(minutes=minutes)) for minutes, value in pairs]
+
+
+QUARTERS = readings((0, 10), (15, 14), (30, 12), (45, 18), (60, 16))
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        ("avg", 15),  # of 14, 12, 18, 16: the hour that ends now, without its begin
+        ("median", 15),
+        ("sum", 60),
+        ("count", 4),
+        ("min", 10),  # it stood at 10 when the hour began
+        ("max", 18),
+        ("first", 10),
+        ("last", 16),
+        ("delta", 6),
+        ("rate", 6),
+        ("stuck", 0),
+    ],
+)
+def test_the_functions_over_an_hour(function: str, expected: float):
+    assert compute(function, QUARTERS, NOON + HOUR, HOUR) == expected
+
+
+def test_a_rate_is_per_hour_whatever_the_window():
+    assert compute("rate", QUARTERS, NOON + HOUR, timedelta(minutes=30)) == 8  # 12 to 16 within half an hour
+
+
+def test_before_the_window_is_covered_nothing_is_known():
+    for function in ("avg", "min", "max", "sum", "count", "delta", "rate", "stuck", "first", "last"):
+        assert compute(function, QUARTERS[1:], NOON + HOUR, HOUR) is None
+        assert compute(function, [], NOON, HOUR) is None
+
+
+def test_a_gap_leaves_open_what_was_in_between():
+    gap = readings((0, 10), (40, 12), (60, 16))
+    assert compute("min", gap, NOON + HOUR, HOUR) is None
+    assert compute("delta", gap, NOON + HOUR, HOUR) == 6  # begin and end are known
+    assert compute("min", readings((0, 10), (36, 12), (60, 16)), NOON + HOUR, HOUR) == 10
+
+
+def test_two_days_hold_for_a_sensor_that_reports_once_a_day():
+    daily = [(7.0, NOON + day * timedelta(days=1, minutes=5)) for day in range(4)]
+    assert compute("stuck", daily, daily[-1][1], timedelta(days=2)) == 1
+
+
+def test_what_was_long_before_the_window_is_no_begin():
+    old = readings((-130, 10), (60, 16))
+    assert compute("delta", old, NOON + HOUR, HOUR) is None
+
+
+def test_a_meter_counts_what_flowed_also_when_it_begins_anew():
+    meter = readings((0, 100), (15, 101), (30, 0.5), (45, 2), (60, 2))
+    assert compute("delta", meter, NOON + HOUR, HOUR, is_counter=True) == 2.5  # 1 before, 1.5 after
+    assert compute("rate", meter, NOON + HOUR, HOUR, is_counter=True) == 2.5
+
+
+def test_what_was_before_the_sensor_came_here_does_not_count():
+    assert compute("max", QUARTERS, NOON + HOUR, HOUR, since=NOON + timedelta(minutes=10)) is None
+    assert (
+        compute("max", QUARTERS, NOON + HOUR, timedelta(minutes=45), since=NOON + timedelta(minutes=10)) == 18
+    )
+
+
+def test_a_late_value_takes_its_place_and_a_repeated_one_changes_nothing():
+    kept = QUARTERS[:2] + QUARTERS[3:]
+    insert(kept, QUARTERS[2])
+    insert(kept, (99.0, QUARTERS[2][1]))
+    assert kept == QUARTERS
+
+
+def test_what_no_window_reaches_is_forgotten_but_the_one_before_its_begin():
+    kept = list(QUARTERS)
+    prune(kept, timedelta(minutes=20))
+    assert kept == QUARTERS[2:]
+    many = [(1.0, NOON + n * timedelta(seconds=1)) for n in range(MOST_READINGS + 10)]
+    prune(many, timedelta(days=14))
+    assert len(many) == MOST_READINGS
+
+
+numbers = st.lists(
+    st.tuples(st.integers(0, 600), st.floats(-100, 100, allow_nan=False)),
+    min_size=1,
+    max_size=30,
+    unique_by=lambda pair: pair[0],
+)
+
+
+@given(numbers, st.integers(1, 300))
+def test_forgetting_changes_no_window(pairs: Sequence[tuple[float, float]], minutes: int):
+    span = timedelta(minutes=minutes)
+    everything, kept = sorted(readings(*pairs), key=lambda reading: reading[1]), []
+    for reading in everything:
+        insert(kept, reading)
+        prune(kept, span)
+    now = everything[-1][1]
+    for function in (
+        "avg",
+        "min",
+        "max",
+        "median",
+        "sum",
+        "count",
+        "first",
+        "last",
+        "delta",
+        "rate",
+        "stuck",
+    ):
+        expected = compute(function, everything, now, span)
+        assert compute(function, kept, now, span) == expected
+        assert expected is None or math.isfinite(expected)
+
+
+# -- in rules -------------------------------------------------------------------------------------------------------
+
+RISING = """
+        for_each: {place_type: container}
+        when: rate(water_level_m, "1h") > 0.2
+        clear: rate(water_level_m, "1h") < 0.05
+        summary: {de: "{place} steigt: {rate_water_level_m}, {water_level_m}", en: "{rate_water_level_m}"}"""
+LEAK = """
+        for_each: {place_type: container}
+        limits: {night: 3h}
+        when: min(water_flow_m3h, night) > 0
+        summary: {de: "{min_water_flow_m3h}", en: "leak"}"""
+
+
+def test_a_rising_stream_is_told_with_its_rate():
+    village = Village(make_rules(Rising=RISING))
+    village.see(0, water_level_m=1.0).see(30, water_level_m=1.05)
+    assert village.phase("Rising") == "none"  # an hour is not known yet
+    village.see(60, water_level_m=1.1).see(90, water_level_m=1.35)
+    assert village.last is not None
+    (fired,) = village.last.transitions
+    assert fired.summary["de"] == "Platz 1 steigt: 0,300\xa0m/h, 1,35\xa0m"
+    assert {name: entry.value for name, entry in fired.inputs.items()} == {
+        "water_level_m": 1.35,
+        "rate(water_level_m, 1h)": pytest.approx(0.3),
+    }
+    village.see(120, water_level_m=1.36).see(150, water_level_m=1.36).see(180, water_level_m=1.36)
+    assert village.log == [("Rising", "fired", 90), ("Rising", "resolved", 150)]
+
+
+def test_after_a_gap_nothing_is_known_and_nothing_ends():
+    village = Village(make_rules(Rising=RISING))
+    village.see(0, water_level_m=1.0).see(60, water_level_m=1.5)
+    village.see(300, water_level_m=1.5)
+    assert village.phase("Rising") == "firing"
+    village.see(360, water_level_m=1.5)
+    assert village.phase("Rising") == "none"
+
+
+def test_a_night_without_a_still_hour_is_a_leak_and_a_place_may_have_its_own_length():
+    flow = [0.2, 0.1, 0.3, 0.1, 0.2, 0.1, 0.4]
+    village = Village(make_rules(Leak=LEAK))
+    for number, value in enumerate(flow):
+        village.see(30 * number, water_flow_m3h=value)
+    assert village.log == [("Leak", "fired", 180)]
+    own = Village(make_rules(Leak=LEAK), places=[make_place(limits={"night": 3600})])
+    for number, value in enumerate(flow):
+        own.see(30 * number, water_flow_m3h=value)
+    assert own.log == [("Leak", "fired", 60)]
+
+
+def test_a_late_value_counts_in_the_window_of_the_next_one():
+    village = Village(make_rules(Leak=LEAK))
+    for minutes in (0, 30, 60, 120, 150):
+        village.see(minutes, water_flow_m3h=0.1)
+    village.see(90, water_flow_m3h=0.0)  # it had stood still
+    village.see(180, water_flow_m3h=0.1)
+    assert village.log == []
+
+
+def test_windows_survive_a_restart():
+    village = Village(make_rules(Leak=LEAK))
+    for minutes in range(0, 180, 30):
+        village.see(minutes, water_flow_m3h=0.1)
+    village.restart().see(180, water_flow_m3h=0.1)
+    assert village.log == [("Leak", "fired", 180)]
+
+
+def test_a_new_sensor_at_the_place_begins_with_a_window_of_its_own():
+    village = Village(
+        make_rules(Leak=LEAK),
+        devices=[make_device(1), make_device(2)],
+        installations=[Installation(1, 1, LONG_AGO, at(100)), Installation(2, 1, at(100))],
+    )
+    for minutes in range(0, 100, 30):
+        village.see(minutes, water_flow_m3h=0.1)
+    for minutes in range(120, 300, 30):
+        village.see(minutes, device=2, water_flow_m3h=0.1)
+    assert village.log == []
+    village.see(300, device=2, water_flow_m3h=0.1)
+    assert village.log == [("Leak", "fired", 300)]
+
+
+def test_two_sensors_at_one_place_have_a_window_each():
+    village = Village(
+        make_rules(Leak=LEAK),
+        devices=[make_device(1), make_device(2)],
+        installations=[Installation(1, 1, LONG_AGO), Installation(2, 1, LONG_AGO)],
+    )
+    for minutes in range(0, 200, 30):
+        village.see_all(seen(minutes, 1, water_flow_m3h=0.0), seen(minutes, 2, water_flow_m3h=0.1))
+    assert village.log == [("Leak", "fired", 180)]
+
+
+def test_a_sensor_that_is_stuck_is_found_by_it_alone():
+    village = Village(
+        make_rules(
+            Stuck="""
+        for_each: {place_type: container}
+        when: stuck(fill_distance_m, "4h")
+        summary: {de: "hängt", en: "stuck"}"""
+        )
+    )
+    for hour in range(6):
+        village.see(60 * hour, fill_distance_m=0.42)
+    assert village.log == [("Stuck", "fired", 240)]
+    village.see(360, fill_distance_m=0.43)
+    assert village.phase("Stuck") == "none"
+
+
+NIGHT = """
+        for_each: {place_type: container}
+        limits: {late: 22, early: 5}
+        when: heat_power_kw > 5 and (local_hour() >= late or local_hour() < early)
+        for: 1 reading
+        summary: {de: "nachts", en: "at night"}"""
+
+
+def test_the_local_hour_follows_the_village_clock_through_the_year():
+    village = Village(make_rules(Night=NIGHT))
+    day = 24 * 60
+    # half past nine in the evening of 1 March is 20:30 UTC; START is noon UTC, 13:00 on the village's clock
+    village.see(8.5 * 60, heat_power_kw=9)
+    village.see(9 * 60, heat_power_kw=9)  # 22:00
+    village.see(16 * 60, heat_power_kw=9)  # 05:00
+    # on 1 April the clock is an hour further
+    village.see(31 * day + 7.5 * 60, heat_power_kw=9)  # 21:30
+    village.see(31 * day + 8 * 60, heat_power_kw=9)  # 22:00
+    assert [(kind, minutes % day / 60) for _rule, kind, minutes in village.log] == [
+        ("fired", 9),
+        ("resolved", 16),
+        ("fired", 8),
+    ]
