@@ -14,9 +14,11 @@ from smartdorf.alerting.ruletest import RuleTestResult, find_rule_tests, run_rul
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json
 from smartdorf.config.durations import SECOND, format_duration
 from smartdorf.config.rule import Hold, Rule
+from smartdorf.config.rule_schema import rule_schema
 from smartdorf.config.rules import RuleSet, load_rules
 from smartdorf.config.settings import Settings, find_settings_file, load_settings
 from smartdorf.content import shipped
+from smartdorf.decoding.manifest import CATEGORIES
 from smartdorf.errors import Problem, SettingsError, UsageError
 from smartdorf.i18n import current_language, ngettext
 from smartdorf.i18n import gettext as _
@@ -159,6 +161,15 @@ def _paths(given: Sequence[Path] | None, settings: Settings | None) -> list[Path
         if not path.exists():
             raise UsageError(_("{path}: there is no such file or folder").format(path=path))
     return paths
+
+
+@app.command()
+def schema() -> None:
+    """Print a JSON Schema of rule files: an editor that knows it completes their keys and shows what they mean.
+
+    Example: smartdorf rules schema > rules.schema.json
+    """
+    print_json(rule_schema(CATEGORIES))
 
 
 def _load(given: Sequence[Path] | None, config: Path | None) -> RuleSet:

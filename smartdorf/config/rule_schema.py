@@ -1,0 +1,125 @@
+"""The shape of rule files as a JSON Schema, for completion and help in editors. What a condition means it cannot say.
+
+The loader (rules.py) decides; whatever it accepts fits this schema.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smartdorf.config.rule import SEVERITIES
+from smartdorf.config.terms import FUNCTIONS
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+_PART = r"\d+(\.\d+)?\s*(min|[smhdw])\s*"
+_DURATION = rf"^\s*({_PART})+$"
+_READINGS = r"\d+\s+readings?"
+_HOLD = rf"^\s*({_READINGS}|({_PART})+)(\s*,\s*({_READINGS}|({_PART})+))?\s*$"
+_NAME = r"^[^\W\d]\w*$"
+
+
+def rule_schema(categories: tuple[str, ...]) -> dict[str, Any]:
+    """``categories``: of sensor models, as a rule may name them."""
+    return {
+        "$schema": DIALECT,
+        "title": "smartdorf alert rules",
+        "type": ["object", "null"],
+        "properties": {
+            "groups": {
+                "type": "array",
+                "items": _object(
+                    {
+                        "name": {
+                            "type": "string",
+                            "description": "What the rules are about: waste, streams …",
+                        },
+                        "rules": {"type": "array", "items": _rule(categories)},
+                    },
+                    ["name", "rules"],
+                ),
+            }
+        },
+        "required": ["groups"],
+        "additionalProperties": False,
+    }
+
+
+def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
+    functions = ", ".join(f"{name}()" for name in FUNCTIONS)
+    return _object(
+        {
+            "alert": {
+                "type": "string",
+                "minLength": 1,
+                "description": "Its name, unique. Alerts go by it: a renamed rule is a new one.",
+            },
+            "title": _texts("A few words."),
+            "for_each": {"anyOf": [_places(), _devices(categories)]},
+            "limits": {
+                "type": "object",
+                "description": "Numbers and durations with a name; a place or device may have its own.",
+                "propertyNames": {"pattern": _NAME},
+                "additionalProperties": {"anyOf": [{"type": "number"}, _text(_DURATION, "26h, 30m, 2d")]},
+            },
+            "when": _condition(
+                "The condition: quantities of the vocabulary, limits, comparisons, and, or, not, + - * / and "
+                f"{functions}."
+            ),
+            "clear": _condition("When the alert ends; else when `when` no longer holds."),
+            "for": _text(_HOLD, "How long it must hold: 2 readings, 30m, or both: 2 readings, 30m."),
+            "severity": {"enum": list(SEVERITIES), "description": "How bad it is."},
+            "notify": {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1},
+                "minItems": 1,
+                "description": "Names of receivers in smartdorf.toml.",
+            },
+            "summary": _texts(
+                "The sentence of the alert; {place}, {device}, quantities and limits are filled in."
+            ),
+            "action": _texts("What to do about it."),
+        },
+        ["alert", "for_each", "when", "severity", "notify", "summary"],
+    )
+
+
+def _places() -> dict[str, Any]:
+    one = {"type": "string", "minLength": 1}
+    place_type = {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
+    return _object(
+        {"place_type": {**place_type, "description": "Of the places that it watches."}, "tags": _tags()}
+    ) | {"anyOf": [{"required": ["place_type"]}, {"required": ["tags"]}]}
+
+
+def _devices(categories: tuple[str, ...]) -> dict[str, Any]:
+    chosen = _object(
+        {
+            "category": {"enum": list(categories), "description": "Of the device's model."},
+            "model": {"type": "string", "description": "vendor/model"},
+            "tags": _tags(),
+        }
+    )
+    return _object({"device": {"anyOf": [{"const": "any"}, chosen]}}, ["device"])
+
+
+def _tags() -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": {"type": ["string", "integer"]}}
+
+
+def _texts(description: str) -> dict[str, Any]:
+    texts = _object({"de": {"type": "string"}, "en": {"type": "string"}}, ["de"])
+    return {**texts, "description": description}
+
+
+def _condition(description: str) -> dict[str, Any]:
+    return {"type": "string", "minLength": 1, "description": description}
+
+
+def _text(pattern: str, description: str) -> dict[str, Any]:
+    return {"type": "string", "pattern": pattern, "description": description}
+
+
+def _object(properties: dict[str, Any], required: list[str] | None = None) -> dict[str, Any]:
+    made = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**made, "required": required} if required else made
