@@ -7,12 +7,14 @@ import gc
 import importlib.metadata
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
 from smartdorf.clock import Clock
-from smartdorf.config.rules import load_rules
+from smartdorf.config.rules import RuleSet, load_rules
 from smartdorf.config.settings import (
     LogReceiverSettings,
     MqttSettings,
@@ -25,7 +27,7 @@ from smartdorf.content import shipped
 from smartdorf.db.migrate import require_current
 from smartdorf.db.pool import already_running, connected, hush_lost_connections, open_pool, writer_holder
 from smartdorf.db.retention import Retention
-from smartdorf.decoding.registry import load_catalogue
+from smartdorf.decoding.registry import Catalogue, load_catalogue
 from smartdorf.errors import DatabaseUnavailableError, SmartdorfError, UsageError
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.mqtt import MqttSource
@@ -42,6 +44,7 @@ from smartdorf.notify.mail import MailReceiver
 from smartdorf.notify.pipeline import Notifier
 from smartdorf.notify.receiver import Receiver
 from smartdorf.notify.webhook import WebhookReceiver
+from smartdorf.rule_watch import RuleWatch, take_over
 from smartdorf.vocabulary import Vocabulary, load_vocabulary
 from smartdorf.web.server import Readiness, open_web
 
@@ -51,6 +54,7 @@ MAX_BATCH = 1000  # messages; measured: what a commit costs beside its rows is t
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 MAX_BYTES = 32 * 1024 * 1024  # of messages in memory, two batches of each connection
 SHOW = 1.0  # seconds between two looks at the sources for the metrics
+WATCH = 2.0  # seconds between two looks at the rule files
 TICK = 1.0  # seconds between two looks at the timers of the rules
 DRAIN = (
     7.0  # seconds for what is under way when we are asked to stop; with the broker's goodbye that makes ten
@@ -71,9 +75,16 @@ def load_content(settings: Settings) -> Content:
     """The village's files. What is broken stays out and stands in the parts' ``problems``; the rest works."""
     vocabulary = load_vocabulary()
     catalogue = load_catalogue([shipped("decoders"), *settings.content.decoders], vocabulary)
+    return Content(vocabulary, catalogue, _read_rules(settings, vocabulary, catalogue))
+
+
+def _read_rules(settings: Settings, vocabulary: Vocabulary, catalogue: Catalogue) -> RuleSet:
     categories = {model.category for model in catalogue.models.values()}
-    rules = load_rules([shipped("rules"), *settings.content.rules], vocabulary, categories=categories)
-    return Content(vocabulary, catalogue, rules)
+    return load_rules(_rule_folders(settings), vocabulary, categories=categories)
+
+
+def _rule_folders(settings: Settings) -> list[Path]:
+    return [shipped("rules"), *settings.content.rules]
 
 
 def retention_of(settings: Settings, vocabulary: Vocabulary) -> Retention:
@@ -129,6 +140,8 @@ class Service:
         self._opened = asyncio.Event()  # we are the writer of a database with our schema
         self._asked = asyncio.Event()  # somebody wants a replay, or changed the directory
         self._changed = False  # the directory was changed
+        # what was right once goes on when its file is broken later, so it stays true
+        self._rules_read = content.rules.complete
         self._storing: set[asyncio.Task[None]] = set()  # batches that are being committed
         self.metrics = Metrics(importlib.metadata.version("smartdorf"))
         self.sources: list[Source] = [
@@ -154,7 +167,7 @@ class Service:
         return Readiness(
             database=self.writer.is_writer,
             writer=self.writer.is_writer,
-            rules=self._content.rules.complete,
+            rules=self._rules_read,
             disconnected={
                 source.name: source.state.detail or "connecting"
                 for source in self.sources
@@ -224,6 +237,7 @@ class Service:
                 start(self._show_sources(), name="metrics of the sources"),
                 start(self._tick(pipeline), name="tick"),
                 start(self._work_off(pipeline), name="requests"),
+                start(self._watch_rules(pipeline), name="rule files"),
                 start(self._clear_out(), name="nightly"),
             ]
             await self._stop.wait()
@@ -306,6 +320,29 @@ class Service:
                 self._changed = False
                 await pipeline.rebind()
             await work_off_requests(pipeline, self._clock)
+
+    async def _watch_rules(self, pipeline: Pipeline) -> None:
+        """Rules that somebody edits are in force within seconds; their timers and open alerts stay."""
+        watch = RuleWatch(_rule_folders(self._settings))
+        self.metrics.rule_file_problems.set(len(self._content.rules.problems))
+        await self._opened.wait()
+        while True:
+            await asyncio.sleep(WATCH)
+            if await asyncio.to_thread(watch.has_changed):
+                await self._take_over_rules(pipeline)
+
+    async def _take_over_rules(self, pipeline: Pipeline) -> None:
+        content = self._content
+        new = await asyncio.to_thread(_read_rules, self._settings, content.vocabulary, content.catalogue)
+        rules, changes = take_over(content.rules, new)
+        for problem in new.problems:
+            log.error("rule file", problem=str(problem))
+        self.metrics.rule_file_problems.set(len(new.problems))
+        self._rules_read = self._rules_read or new.complete
+        self._content = replace(content, rules=rules)
+        self.writer.use(self._content)
+        await pipeline.rebind()
+        log.info("rules read anew", rules=len(rules), **changes._asdict())
 
     async def _clear_out(self) -> None:
         await self._opened.wait()

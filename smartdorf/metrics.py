@@ -172,6 +172,11 @@ class Metrics:
         self._rule_problems = Counter(
             "smartdorf_rule_problems", "Rules whose evaluation failed.", ["rule"], registry=registry
         )
+        self.rule_file_problems = Gauge(
+            "smartdorf_rule_file_problems",
+            "Mistakes in the rule files; the rules that they are in go on as they were, or are left out.",
+            registry=registry,
+        )
         self._notifications = Counter(
             "smartdorf_notifications",
             "Attempts to tell a receiver, by how they ended.",

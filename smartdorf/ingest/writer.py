@@ -107,6 +107,10 @@ class Writer:
             await asyncio.sleep(delay)
             delay = min(delay * 2, RETRY_LONGEST)
 
+    def use(self, content: Content) -> None:
+        """Other rules; they are bound at the next ``reload_directory``."""
+        self._content = content
+
     async def reload_directory(self) -> Memory:
         """Read devices and places anew and bind the rules to them."""
         memory = await self.open()
