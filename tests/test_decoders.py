@@ -59,6 +59,9 @@ OTHER_DEVICE = (
     "the publisher's example is a cut frame of a door sensor; its codec reads zeros where the frame has ended"
 )
 MIDNIGHT = "the publisher's latest volume has no time; it is the one of last midnight, so we measure it then"
+OTHER_SENSOR = (
+    "the publisher's codec is one for all its sensors; its example is of one that measures no pressure"
+)
 # Where publishers contradict each other or themselves: a field, or the bytes of a vector that is left out.
 KNOWN_CASES = {
     ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
@@ -80,6 +83,11 @@ KNOWN_CASES = {
     ("milesight/wt201", "history[0].target_temperature"): WT201,
     ("milesight/wt201", "history[0].temperature_control_mode"): WT201,
     ("milesight/wt201", "history[0].temperature_control_status"): WT201,
+    (
+        "te-connectivity/69xx",
+        "152f000408630b3e81000c000000060000180000000400010000d0001c0003c000d0001b00038000d0001a8003600142002880051800cd0019c0033c00cd0019b0033800cd0019a8033600",
+    ): OTHER_SENSOR,
+    ("te-connectivity/69xx", "14221064086309ee00000d09"): OTHER_SENSOR,
 }
 # What measures something and is not compared, since the published object says it in no field of its own.
 NOT_COMPARED = {

@@ -1,0 +1,48 @@
+"""TE Connectivity 69xxN, wireless pressure transducers. Big endian.
+
+After the vendor's "LoRaWAN frame description" for the platform 21 and published frames:
+
+    f_port 10, measured, 12 bytes              f_port 30, keep-alive: PSWO NNNN DD BB
+    PSWO  NNNN  DD  BB  TTTT  VVVVVVVV
+P platform      S what it measures (3 pressure)      W radio      O how V is sent: 1 float32, 2 int32 in hundredths
+N counter      D state, a bit each: see _STATES      B battery, %      T temperature of the device, int16, 0.01 °C
+V pressure, bar
+"""
+
+from math import isfinite
+from typing import Any
+
+from smartdorf.decoding import Context, Frame, FrameError
+
+_PRESSURE = 3
+_FLOAT, _INTEGER = 1, 2
+_STATES = {7: "SnsErr", 6: "CfgErr", 5: "MiscErr", 4: "Condition", 3: "PrelPhase"}
+
+
+def decode(frame: Frame, context: Context) -> dict[str, Any]:
+    if frame.f_port not in (10, 30):
+        raise FrameError.unknown_f_port(frame)
+    frame.expect(12 if frame.f_port == 10 else 6)
+    kind, counter, state, battery = frame.unpack(">HHBB")
+    if kind >> 8 & 0x0F != _PRESSURE:
+        raise FrameError("implausible", f"a device of kind {kind:04x}, which measures no pressure")
+    found: dict[str, Any] = {
+        "cnt": counter,
+        "devstat": [name for bit, name in _STATES.items() if state >> bit & 1],
+        "sensor_error": bool(state & 0x80),
+        "bat": battery,
+    }
+    return found | _measured(frame, kind & 0x0F) if frame.f_port == 10 else found
+
+
+def _measured(frame: Frame, output: int) -> dict[str, Any]:
+    found: dict[str, Any] = {"temp": frame.i16(6) / 100}
+    if output == _FLOAT:
+        (pressure,) = frame.unpack(">f", 8)
+        if isfinite(pressure):
+            found["data"] = pressure
+    elif output == _INTEGER:
+        found["data"] = frame.i32(8) / 100
+    else:
+        raise FrameError("implausible", f"byte 1: how a pressure of form {output} is sent is not known")
+    return found
