@@ -62,6 +62,11 @@ MIDNIGHT = "the publisher's latest volume has no time; it is the one of last mid
 OTHER_SENSOR = (
     "the publisher's codec is one for all its sensors; its example is of one that measures no pressure"
 )
+SONTEX = (
+    "0406000000000414000000000c7840668826046d160ead2c02ff2c000084100600000000820a6ce1"
+    "f1840a0600000000840a14000000000259200a025d2a0a023b0000032c00007f841a06ff000000"
+)
+HEAT_METER = "the publisher took the frame of a heat meter as the example of every meter"
 # Where publishers contradict each other or themselves: a field, or the bytes of a vector that is left out.
 KNOWN_CASES = {
     ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
@@ -83,6 +88,8 @@ KNOWN_CASES = {
     ("milesight/wt201", "history[0].target_temperature"): WT201,
     ("milesight/wt201", "history[0].temperature_control_mode"): WT201,
     ("milesight/wt201", "history[0].temperature_control_status"): WT201,
+    ("sontex/878", SONTEX): HEAT_METER,
+    ("sontex/w1w2", SONTEX): HEAT_METER,
     (
         "te-connectivity/69xx",
         "152f000408630b3e81000c000000060000180000000400010000d0001c0003c000d0001b00038000d0001a8003600142002880051800cd0019c0033c00cd0019b0033800cd0019a8033600",
