@@ -67,6 +67,7 @@ SONTEX = (
     "f1840a0600000000840a14000000000259200a025d2a0a023b0000032c00007f841a06ff000000"
 )
 HEAT_METER = "the publisher took the frame of a heat meter as the example of every meter"
+UNDOCUMENTED = "the publisher's example is in none of the manual's formats, and its values have no units"
 # Where publishers contradict each other or themselves: a field, or the bytes of a vector that is left out.
 KNOWN_CASES = {
     ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
@@ -88,6 +89,10 @@ KNOWN_CASES = {
     ("milesight/wt201", "history[0].target_temperature"): WT201,
     ("milesight/wt201", "history[0].temperature_control_mode"): WT201,
     ("milesight/wt201", "history[0].temperature_control_status"): WT201,
+    (
+        "sensus/pollutherm",
+        "ff03283c000000a2362200000000000000003007960524100000ccea15032000c08d0200",
+    ): UNDOCUMENTED,
     ("sontex/878", SONTEX): HEAT_METER,
     ("sontex/w1w2", SONTEX): HEAT_METER,
     (
