@@ -19,6 +19,7 @@ _INFO = (
     "Dry", "Reverse", "Leak", "Burst", "Tamper", "Low Battery", "Low Ambient Temperature", "High Ambient Temperature",
 )  # fmt: skip
 _VOLUME_REVERSE = "Reverse Volume"
+_READINGS = ("Volume", _VOLUME_REVERSE)
 
 _OWN = {
     (OF_MANUFACTURER, 0x1C): "ALD last day",
@@ -57,13 +58,18 @@ def decode(frame: Frame, context: Context) -> dict[str, Any]:
             at_storage.setdefault(record.storage, {})[name] = record.value
     log = []
     for storage, values in at_storage.items():
-        time = times.get(storage)
-        if isinstance(time, str):
-            log.append({"Timestamp": time, **values})
-        elif storage == 0:
+        if storage == 0:
             found |= {"latestVolume" if name == "Volume" else name: value for name, value in values.items()}
-        else:
-            found[f"undated {storage}"] = values
+            continue
+        dated = isinstance(times.get(storage), str)
+        readings = {name: values[name] for name in _READINGS if name in values} if dated else {}
+        if readings:
+            log.append({"Timestamp": times[storage], **readings})
+        others = {name: value for name, value in values.items() if name not in readings}
+        if others:  # lowest, highest, how often: of the day that ended then
+            found[f"storage {storage}"] = others
+    if isinstance(times.get(0), str):
+        found["time"] = times[0]
     log += _profiles(records, at_storage, times)
     if log:
         found["log"] = log

@@ -1,0 +1,23 @@
+"""Talkpool OY1320, meter reader. Big endian.
+
+After the command tables of Talkpool's OY-series manuals and the published frame, 6 bytes on f_port 2:
+
+    01  21  NNNNNNNN
+01 what is sent without being asked      21 the meter's reading      N reading, in the steps of the meter
+"""
+
+from typing import Any
+
+from smartdorf.decoding import Context, Frame, FrameError
+
+_READING = 0x0121
+
+
+def decode(frame: Frame, context: Context) -> dict[str, Any]:
+    if frame.f_port != 2:
+        raise FrameError.unknown_f_port(frame)
+    frame.expect(6)
+    command, reading = frame.unpack(">HI")
+    if command != _READING:
+        raise FrameError("implausible", f"message {command:04x}, a reading is {_READING:04x}")
+    return {"MeterReading": reading}
