@@ -1,6 +1,6 @@
 """Aqua-Scope BVS (ball valve servo) and WWD (wireless water detector). Big endian.
 
-After the vendor's LoRaWAN command descriptions and published frames:
+After the vendor's published codecs and frames:
 
     BVS, f_port 10 what happened, 16 regularly     WWD, f_port 10 what happened, 16 regularly
     _CO____L  __  TTTT                             ______RL  BB  TTTT

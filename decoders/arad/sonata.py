@@ -1,7 +1,7 @@
 """Arad Sonata, ultrasonic water meter. Big endian.
 
-After the vendor's payload description and published frames, from whose hourly volumes it is clear that the unit is
-the litre: VVVVVVVV has the exponent of ten in the lower four bits of E, where 7 stands for litres.
+After the published codec and its frames. Nothing names the unit; hourly volumes of hundreds can only be litres:
+VVVVVVVV has the exponent of ten in the lower four bits of E, where 7 stands for litres.
 
     f_port 1, 9D regular and 9B burst, 11 bytes
     KK  MM  AAAA  ____  VVVVVVVV  EE      (bytes 4 and 5: further alarms)

@@ -1,6 +1,6 @@
 """Develiot RWMR, remote water meter reader. Little endian.
 
-After the vendor's payload description (hardware version 8) and published frames:
+After the vendor's published codec (hardware version 8) and frame:
 
     f_port 12, 11 bytes
     FFFF_TBA  PPPPPPPP  PPPPPPPP  UU  CC

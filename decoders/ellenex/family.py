@@ -1,6 +1,6 @@
 """Ellenex PLS2-L (level) and PTS2-L (pressure). Big endian.
 
-After "LoRaWAN integration guide" and the vendor's published codecs:
+After the vendor's published codecs:
 
     up to version 5, f_ports 1 and 15, 8 bytes
     ______  RRRR  SSSS  BB

@@ -1,6 +1,6 @@
 """Innotas LoRa wireless water meter. Big endian.
 
-After the vendor's payload description ("Funkmodul LoRa für Wasserzähler") and published frames:
+After the published codec and its frames:
 
     f_port 1   ZZZZZZZZ
     f_port 2   ZZZZZZZZ  SSSSSSSS  __AFCBTM  L___KIII  DD

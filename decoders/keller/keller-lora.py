@@ -1,6 +1,6 @@
 """KELLER ADT1 and ARC1, senders for level and pressure probes. Big endian.
 
-After "ADT1 - LoRa data communication protocol" and "ARC1 - LoRa data communication protocol", 02/2020:
+After "KELLER LoRa payload" (docs.kolibricloud.ch) and the vendor's published codec:
 
     f_port 1, function 1, measured values          f_port 4, function 12, about the device, 20 bytes
     01  DD  CCCC  FFFFFFFF ...                     0C  __  GGGG  VVVV  SSSSSSSS  TTTTTTTT  UUUUUUUU  BB  HH

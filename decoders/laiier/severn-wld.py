@@ -1,6 +1,6 @@
 """LAIIER Severn WLD, a strip of twelve electrodes that notices water. Big endian.
 
-After the vendor's payload description for Severn WLD (profiles 0 and 1) and its published frames:
+After the vendor's published codec and frames:
 
     profile 0, 9 bytes, f_port 1 regular, 99 emergency, 102 self-test
     FFFFWWWW WWWWWWWW  XX YY ZZ  TT  HH  IIII

@@ -1,6 +1,6 @@
 """Kamstrup flowIQ 2200, ultrasonic water meter with LoRaWAN. M-Bus records with a header, see records.py.
 
-After "flowIQ 2200, LoRaWAN: description of data packages" and EN 13757-3. Mostly a log of last midnight, storage 1:
+After EN 13757-3; its own values and their bits after the vendor's published codec. Mostly a log of last midnight:
 
     78  446D TTTTTTTT  4413 VVVVVVVV  52FF25 IIII  42FF1C AAAA  623B FFFF  523B FFFF  615B CC  515B CC  4D9313 ...
 T when      V volume      I what was wrong on that day, a bit each: see _INFO      A how often acoustics heard a leak

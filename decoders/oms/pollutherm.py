@@ -1,7 +1,7 @@
 """Sensus PolluTherm F and PolluStat with the LoRa module: a format, then M-Bus records, see records.py.
 
-After "PolluStat, PolluTherm F, LoRa module" MS 4300 INT, 12.2023. The records tell themselves what they are, so every
-format but that of letters is read; the one for all values is the extended one, 28:
+After "PolluStat, PolluTherm F, LoRa module" MS 4300 INT, 12.2023, table 15: the extended format, 28. The other formats
+were not seen; but for that of letters they are records as well, which tell themselves what they are.
 
     KK  0406 EEEEEEEE  0414 VVVVVVVV  07FFA0 SS TTTT RRRR FFFF PPPP  06FF21 IIII NNNNNNNN  046D DDDDDDDD
 K format      E energy (040E in gigajoules)      V volume      T R flow and return temperature, int16, 0.01 °C

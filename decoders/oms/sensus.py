@@ -1,6 +1,6 @@
 """Sensus iPERL, water meter with LoRaWAN. M-Bus records with a short header, see records.py.
 
-After the OMS specification, volume 2, and the meters' published frames:
+After EN 13757-3 and the meters' published frame:
 
     7A NN SS CCCC  8404 13 VVVVVVVV  8404 6D TTTTTTTT  8D04 93 13 ...
 S status: 04 battery low, 08 permanent error, 10 temporary error      V volume at storage 8      T when that was

@@ -1,6 +1,6 @@
 """Sontex meters with LoRaWAN: heat, water and heat cost allocators. M-Bus records, see records.py.
 
-After the data frame descriptions of Superstatic 749 and 789, Supercal 739 and 5, Sontex 878, W1-L and W2-L:
+After EN 13757-3 and the vendor's published codecs for Superstatic 749 and 789, Supercal 739 and 5, 878, W1-L and W2-L:
 
     f_port 2:  [78]  DIF [DIFE...] VIF [VIFE...] value  ...
 storage 0 is now, the other ones are the target day with its date; 0C78 is the number of the meter

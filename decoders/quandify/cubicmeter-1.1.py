@@ -1,6 +1,6 @@
 """Quandify CubicMeter 1.1, ultrasonic water meter that is clamped onto the pipe. Little endian.
 
-After the vendor's "CubicMeter 1.1 payload decoder" description:
+After the vendor's published codec and frames:
 
     f_port 1, status, 28 bytes
     ________  EEEE  VVVVVVVV  ________________________  LL  AA  RR  NN  XX  TT

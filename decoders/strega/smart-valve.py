@@ -1,6 +1,6 @@
 """STREGA Smart Valve, versions 3 and 4. Letters and digits with numbers between; big endian.
 
-After "Smart-Valve, LoRaWAN payload description" and published frames:
+After the vendor's published codec and frame:
 
     VVVV S [# TTTT HHHH] [C NNNNNN] [V AAAA]
 V battery in mV, four digits; bits 7 and 6 of the first say class C and external power (then it is no voltage)

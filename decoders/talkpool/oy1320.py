@@ -1,8 +1,8 @@
 """Talkpool OY1320, meter reader. Big endian.
 
-After the command tables of Talkpool's OY-series manuals and the published frame, 6 bytes on f_port 2:
+After the published frame, and the manual of the OY1410, whose messages are built likewise:
 
-    01  21  NNNNNNNN
+    f_port 2, 6 bytes: 01  21  NNNNNNNN
 01 what is sent without being asked      21 the meter's reading      N reading, in the steps of the meter
 """
 

@@ -1,6 +1,6 @@
 """TE Connectivity 69xxN, wireless pressure transducers. Big endian.
 
-After the vendor's "LoRaWAN frame description" for the platform 21 and published frames:
+After the vendor's published codec and frames:
 
     f_port 10, measured, 12 bytes              f_port 30, keep-alive: PSWO NNNN DD BB
     PSWO  NNNN  DD  BB  TTTT  VVVVVVVV

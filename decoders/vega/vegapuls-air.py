@@ -1,6 +1,6 @@
 """VEGAPULS Air 41 and 42, radar sensors for levels. Big endian.
 
-After "VEGAPULS Air, LoRaWAN data transmission" and published frames. What a packet has depends on its number:
+After the published codec and its frame. What a packet has depends on its number:
 
     PP NN FFFFFFFF UU BB  TTTT  LLLLLLLL OOOOOOOO  DDDDDDDD  AA
 P number: 2, 3, 4, 5      N state by NAMUR NE 107      F measured, float32, in unit U (numbers of the HART protocol)

@@ -1,6 +1,6 @@
 """WIKA PGU2x.100 pressure gauge with the radio unit NETRIS3. Big endian.
 
-After WIKA's "Communication protocol LoRaWAN, NETRIS3 with instrument PGU" and published frames:
+After the published codec and its frames:
 
     f_port 10, the first two bytes are the kind of message and the number of the configuration
     01 02  CC  __  PPPP TTTT               measured, 02: while an alarm lasts
