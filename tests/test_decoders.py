@@ -213,6 +213,8 @@ def test_most_of_what_is_published_of_a_model_is_compared_at_all(name: str, publ
         if "errors" not in vector
         and isinstance(vector["expected"], dict)
         and (name, vector["bytes"]) not in NOT_COMPARED
+        # there the publisher's codec gave up
+        and not any(text.startswith("Unknown") for text in vector.get("warnings", ()))
         and _measures(model, vector)
     ]
     assert compared or model.proof != "vendor vectors"
