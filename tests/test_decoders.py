@@ -84,6 +84,9 @@ KNOWN_CASES = {
         "78446d0020f32a4413ec00000052ff25100042ff1c0500623b0000523b0000615b80515b80",
     ): MIDNIGHT,
     ("kamstrup/flowiq", "784c16443322e14c164433221191015bef426c058286016d050607018355"): MIDNIGHT,
+    ("fludia/fm432ir", "6f0f0000ffff00010002000300040005000600070008"): (
+        "turns of a disc, whose energy only the meter knows; the publisher calls them index, like watt hours elsewhere"
+    ),
     ("milesight/wt201", "history[0].fan_status"): WT201,
     ("milesight/wt201", "history[0].system_status"): WT201,
     ("milesight/wt201", "history[0].target_temperature"): WT201,
