@@ -1,12 +1,12 @@
 """Alpha-Omega Technology KLAX, reader for electricity meters (SML). Big endian.
 
-After "KLAX payload" of the vendor.
+After "KLAX V2, uplink documentation" and, for version 0, what the devices send.
 
     HH HH ...       head: VVVVVVTT CKRR BBBB  from version 1 on CKRRRBBB
 V version   T 0 SML, 1 Modbus, which has registers without units and is not read here   C connection test
 K configured   R how the meter is read   B battery, 10 %, from version 1 on 20 %
-    f_port 3   head  II NNCC  then parts         f_port 100  head, interval, minutes   f_port 101  head, version
-I message, N how many parts it has, C which this is
+    f_port 3   head  II NNNNCCCC  then parts     f_port 100  head, interval, minutes   f_port 101  head, version
+I message, sent in C frames of which this is N
     01 FF UU (16 bytes) (16 bytes)   version 0: two registers, the last four values of each, newest first, int32
 F from bit 0: there, register (2 bits), valid; above for the second   U units, four bits each, the first below
     01 UUUU_RRt ____VVVV (16 bytes)  later: one register, as float   R register   t there   V valid, newest in bit 0

@@ -173,8 +173,8 @@ def _quantity(record: _Record, number: int) -> tuple[str, float]:
     code, more = record.quantity, record.more
     if code == 0x7B and len(more) == 1:
         return _large_energy(more[0], number)
-    if 0x08 <= code < 0x10 and not more:  # joules
-        return "energy", _scaled(number, code - 0x08) / 3_600_000
+    if 0x08 <= code < 0x10 and more in ((), _COOLING):  # joules
+        return "coolingEnergy" if more else "energy", _scaled(number, code - 0x08) / 3_600_000
     for first, count, name, power in _QUANTITIES:
         if first <= code < first + count:
             value = _scaled(number, power + code - first)

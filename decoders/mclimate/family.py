@@ -15,11 +15,12 @@ S room, 0.1 °C from -40 °C   n no external probe   E its temperature, 0.1 °C
     wireless thermostat          01 SSSS HH BBBB TT PP LLLL MM      81 SSSS HH BBBB TTTT PP LLLL MM
 T target, °C; in 81 0.1 °C   P power: 0 solar cell, 1 batteries, 2 USB   L light, lx   M motion
 
-    flood sensor, 2 or 3 bytes   RRR_x_f_ BB [TT]
-R reason   x box   f flood   B battery, 16 mV   T temperature, °C
+    flood sensor, 2 to 4 bytes   RRR_x_f_ BB [-TTTTTTT [VV]]
+R reason   x box opened   f flood   B battery, 16 mV   - below zero   T temperature, °C   V firmware, if asked for
 
     T-Valve, 2 bytes             WW VAAAAAAA          5 bytes   RRR_xdfm aoc_____ CC OO BB
-W water, 0.5 °C   V open   A air, 0.5 °C from -10 °C   R reason   x box   d wire of the probe   f flood   m magnet
+W water, 0.5 °C   V open   A air, 0.5 °C from -10 °C   R reason   x box opened   d wire of the probe broken   f flood
+m magnet
 a alarm confirmed   o, c opened or closed by hand   C, O time it takes to close and open, s   B battery, 1.6 V and 8 mV
 
 Vicki, HT sensor and thermostat also answer commands: the answers come first, a keep-alive follows.
@@ -131,7 +132,8 @@ def _ht(frame: Frame) -> Found:
 
 _ht_answering = _keepalive({0x01: 7}, _ht_sensor)
 
-_FLOOD_REASONS = ("keepalive", "testButtonPressed", "floodDetected", "fraudDetected")
+# the newer firmware tells an opened box by 4, the older by 3
+_FLOOD_REASONS = ("keepalive", "testButtonPressed", "floodDetected", "fraudDetected", "fraudDetected")
 _VALVE_REASONS = ("keepalive", "testButtonPressed", "floodDetected", "controlButtonPressed", "fraudDetected")
 
 
@@ -142,7 +144,7 @@ def _reason(byte: int, reasons: tuple[str, ...]) -> str:
 
 
 def _flood(frame: Frame) -> Found:
-    frame.expect(2, 3)
+    frame.expect(2, 3, 4)
     state, battery = frame.unpack(">BB")
     found: Found = {
         "reason": _reason(state, _FLOOD_REASONS),
@@ -150,8 +152,11 @@ def _flood(frame: Frame) -> Found:
         "flood": bool(state & 2),
         "battery": battery * 16 / 1000,
     }
-    if len(frame) == 3:
-        found["temperature"] = frame.u8(2)
+    if len(frame) > 2:
+        temperature = frame.u8(2)
+        found["temperature"] = -(temperature & 0x7F) if temperature & 0x80 else temperature
+    if len(frame) == 4:
+        found["firmware"] = f"{frame.u8(3) >> 4}.{frame.u8(3) & 0x0F}"
     return found
 
 

@@ -102,6 +102,11 @@ def _energy(frame: Frame, at: int, name: str) -> Found:
     return found
 
 
+def _balances(frame: Frame, at: int, name: str) -> Found:
+    """Drawn less fed in, active and reactive, of each phase and of all. Wh or kWh, as another attribute says."""
+    return {name: list(frame.unpack(">8i", at + 1))}
+
+
 def _phase(frame: Frame, at: int, name: str) -> Found:
     voltage, current, angle = frame.unpack(">HHh", at)
     return {f"Vrms_{name}": voltage / 10, f"Irms_{name}": current / 10, f"angle_{name}": angle}
@@ -171,7 +176,9 @@ _PHASES = ["a", "b", "c", "abc"]
 
 MODELS: Mapping[str, Model] = {
     "watteco/flasho": Model(
-        _binary_inputs(["index"], ["pin_state"]),
+        _binary_inputs(
+            ["index", "index_2", "index_3"], ["pin_state", "pin_state_2", "pin_state_3"]
+        ),  # one probe or three
         1,
         {0: Series("index", 32), 1: Series("battery_voltage", 16, step=100, divisor=1000)},
     ),
@@ -213,7 +220,9 @@ MODELS: Mapping[str, Model] = {
     "watteco/triphaso": Model(
         {
             (0x0006, 0x0000): Attribute(0x10, ["output"], _output),
+            **_binary_inputs(["index"], ["pin_state"]),
             (0x800A, 0x0000): Attribute(0x41, _PHASES, _energy, 32),
+            (0x8010, 0x0000): Attribute(0x41, ["balances"], _balances, 32),
             (0x800B, 0x0000): Attribute(0x41, _PHASES[:3], _one_phase, 6),
             (0x800D, 0x0000): Attribute(0x41, ["abc"], _three_phases, 18),
         }
