@@ -10,7 +10,7 @@ V store, 20 mV   C, G current drawn and generated, 10 µA   o operating conditio
 M what steers it, U its value: for a room temperature 0.5 °C, for a position %   T what it steers by, 0.25 °C
 
     f_port 2 version, 3 motor's range, 4 data rate, 5 search of the opening point, 6 drop of temperature,
-    8 offset of the flow sensor, 9 external temperature, 15 switching off
+    7 coefficients of the control, 8 offset of the flow sensor, 9 external temperature, 15 switching off
 """
 
 from collections.abc import Callable, Mapping
@@ -72,7 +72,7 @@ def _version(frame: Frame) -> Found:
 def _motor(frame: Frame) -> Found:
     frame.expect(1)
     steps = frame.u8(0)
-    return {"motor_range": steps * 0.208} if steps in range(3, 13) else {"motor_range_code": steps}
+    return {"motor_range": steps * 208 / 1000} if steps in range(3, 13) else {"motor_range_code": steps}
 
 
 def _data_rate(frame: Frame) -> Found:
@@ -95,6 +95,19 @@ def _drop(frame: Frame) -> Found:
     return {"temperature_drop_detected": bool(frame.u8(0) & 1), "action_code": frame.u8(0) >> 6}
 
 
+def _control(frame: Frame) -> Found:
+    frame.expect(7)
+    proportional, integral, derivative, closed, derivative_closed, offset = frame.unpack(">BBBxBBB")
+    return {
+        "P_Coefficient": proportional,
+        "I_Coefficient": integral / 50,
+        "D_Coefficient": derivative / 5,
+        "Closed_Percent": closed,
+        "D_Coefficient_when_closed": derivative_closed / 5,
+        "Offset_Percent": offset,
+    }
+
+
 def _flow_offset(frame: Frame) -> Found:
     frame.expect(1)
     return {"flow_offset": frame.i8(0) * 0.25}
@@ -114,9 +127,17 @@ def _switch(frame: Frame) -> Found:
 
 
 _PORTS: Mapping[int, Callable[[Frame], Found]] = {
-    1: _now, 2: _version, 3: _motor, 4: _data_rate, 5: _opening_point, 6: _drop, 8: _flow_offset, 9: _external,
+    1: _now,
+    2: _version,
+    3: _motor,
+    4: _data_rate,
+    5: _opening_point,
+    6: _drop,
+    7: _control,
+    8: _flow_offset,
+    9: _external,
     15: _switch,
-}  # fmt: skip
+}
 
 
 def decode(frame: Frame, context: Context) -> Found:

@@ -42,6 +42,9 @@ _SOURCES = (
 )
 
 
+_PHASES = ["a", "b", "c", "abc"]
+
+
 def _hundredths(layout: str, none: int) -> Reader:
     def read(frame: Frame, at: int, name: str) -> Found:
         (value,) = frame.unpack(layout, at)
@@ -100,6 +103,19 @@ def _energy(frame: Frame, at: int, name: str) -> Found:
     found: Found = dict(zip(names, values, strict=True))
     found[f"active_power_{name}"] = values[4] - values[5]
     return found
+
+
+def _multi_binary(frame: Frame, at: int, name: str) -> Found:
+    """All inputs of a device, the first in the lowest bit."""
+    states = frame.u16(at)
+    return {f"{name}_{number + 1}": bool(states >> number & 1) for number in range(3)}
+
+
+def _powers(frame: Frame, at: int, name: str) -> Found:
+    """Drawn less fed in, active and reactive, of each phase and of all: W and var."""
+    values = frame.unpack(">8i", at + 1)
+    names = [f"{kind}_power_{phase}" for phase in _PHASES for kind in ("active", "reactive")]
+    return dict(zip(names, values, strict=True))
 
 
 def _balances(frame: Frame, at: int, name: str) -> Found:
@@ -172,7 +188,6 @@ _ANALOG = Model(
         4: Series("index", 32),
     },
 )
-_PHASES = ["a", "b", "c", "abc"]
 
 MODELS: Mapping[str, Model] = {
     "watteco/flasho": Model(
@@ -185,7 +200,10 @@ MODELS: Mapping[str, Model] = {
     "watteco/levo": _ANALOG,
     "watteco/presso": _ANALOG,
     "watteco/pulse-senso": Model(
-        _binary_inputs(_inputs("index", 3), _inputs("pin_state", 3)),
+        {
+            **_binary_inputs(_inputs("index", 3), _inputs("pin_state", 3)),
+            (0x8005, 0x0000): Attribute(0x19, ["pin_state"], _multi_binary),
+        },
         4,
         {
             **{number: Series(name, 32) for number, name in enumerate(_inputs("index", 3))},
@@ -223,6 +241,7 @@ MODELS: Mapping[str, Model] = {
             **_binary_inputs(["index"], ["pin_state"]),
             (0x800A, 0x0000): Attribute(0x41, _PHASES, _energy, 32),
             (0x8010, 0x0000): Attribute(0x41, ["balances"], _balances, 32),
+            (0x8010, 0x0001): Attribute(0x41, ["powers"], _powers, 32),
             (0x800B, 0x0000): Attribute(0x41, _PHASES[:3], _one_phase, 6),
             (0x800D, 0x0000): Attribute(0x41, ["abc"], _three_phases, 18),
         }
