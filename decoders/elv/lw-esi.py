@@ -1,6 +1,6 @@
 """ELV LW-ESI, reader for electricity and gas meters. f_port 10; the readings are little endian.
 
-After "ELV-LW-ESI payload" of the vendor; a frame has one or more readings.
+After the vendor's published codec and its example frames; a frame has one or more readings.
 
     LL RR VVVV  then  01 __TTTTTT ____OOUU CCCCCCCCCC _____SUU PPPPPPPP
                 or    02 FFFF FFFF FFFF: what the infrared reader has learnt

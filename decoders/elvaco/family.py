@@ -1,6 +1,6 @@
 """Elvaco CMi modules in heat meters: a format, then records of M-Bus (EN 13757-3). Any f_port, little endian.
 
-After "Message formats" in the user's manual of each module.
+The records after EN 13757-3, the formats of each module after the vendor's published codec.
 
     KK  then records  DD [EE...] VV [WW...] value
 K message format, of which each module has its own      D, E what kind of number, of which time and tariff (DIF, DIFE)

@@ -1,6 +1,6 @@
 """EMU Professional II LoRa, electricity meter. Any f_port, little endian.
 
-After "EMU Professional II LoRa" of the vendor, data points.
+After the vendor's published codec and its example frames.
 
     TTTTTTTT  DD V...  DD V...  CC
 T Unix time of the reading   D data point, V its value, of fixed length   C CRC-8 (polynomial 07) of all before it

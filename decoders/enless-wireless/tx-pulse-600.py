@@ -1,6 +1,6 @@
 """Enless Wireless TX PULSE 600-036, pulse counter. Any f_port, 22 bytes, big endian.
 
-After "TX PULSE 600-036 LoRaWAN frame" of the vendor.
+After the vendor's published codec and its example frames.
 
     IIIIII TT NN FF AAAAAAAA BBBBBBBB OOOOOOOO _____ccc_lll_hhh _____ddd_sssbb_m
 I id   T type, 08   N counts the messages   F firmware, 6 bits   A, B, O pulses of channels 1 and 2 and open collector

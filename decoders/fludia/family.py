@@ -1,6 +1,6 @@
 """Fludia FM432e and FM432ir, readers for electricity meters. Any f_port, big endian.
 
-After the sections "Decoding FM432e messages" and "Decoding FM432ir messages" of the FM432 user guide, FLD10068.
+After the vendor's published codec and its example frames.
 
     optical reader (FM432e; FM432ir on a meter with a disc)     69 or 6F  SS NNNNNNNN  DDDD ...
 S minutes of a step   N count now   D how much it rose in each step before, oldest first

@@ -1,6 +1,6 @@
 """Gossen Metrawatt ENERGYMID, electricity meter. f_port 2, tagged parts, little endian.
 
-After "ENERGYMID LoRaWAN payload" of the vendor; it can be set to send more parts than are described here.
+After the vendor's published codec and its example frames; it can be set to send more parts than are described here.
 
     24 SS MM HH DD OO YYYY      25 EEEEEEEEEEEEEEEE      26 FFFFFFFFFFFFFFFF      54 ZZ
 S to Y second, minute, hour, day, month and year, in the meter's own time

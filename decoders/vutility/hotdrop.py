@@ -1,6 +1,6 @@
 """Vutility HotDrop, current clamp that lives on the current it measures. f_port 3, 11 bytes, big endian.
 
-After "HotDrop Uplink Payload" of the vendor.
+After the vendor's published codec and its example frames.
 
     32 CCCCCCCC AAAA XX NN VV TT
 C charge, 0.1 Ah   A average current, 0.1 A   X, N the highest and lowest, in per cent above and below the average

@@ -1,6 +1,6 @@
 """Watteco's batch reports: samples of several series, compressed. Port 125; the lowest bit of the first byte is 0.
 
-After "Batch report" in the vendor's support pages (support.watteco.com). A stream of bits, lowest bit of a byte first;
+The format after the vendor's published decoder. A stream of bits, lowest bit of a byte first;
 numbers of more than eight bits come with the highest byte first, and what is no whole byte before it.
 
     FFFFFFFF CCC 0   then for each series   LL TTTT.. VVVV.. [CC HH]

@@ -1,6 +1,6 @@
 """Watteco (formerly nke Watteco) sensors: reports of clusters like ZigBee's, and batches of them. Port 125, big endian.
 
-After the clusters' pages on support.watteco.com; the batches are in batch.py.
+After the clusters' pages on support.watteco.com and the vendor's published codec; the batches are in batch.py.
 
     EE MM CCCC AAAA [SS] TT V... [R...]
 E endpoint: bits 5-7 and, as its higher bits, 1 and 2; bit 0 is 1      M command: 0A report, 8A report with an alarm,

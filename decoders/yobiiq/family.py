@@ -1,6 +1,6 @@
 """YOBIIQ electricity meters EM2101 and EM4301, and the reader of smart meters iQ DSMR. Big endian.
 
-After "EM2101", "EM4301" and "iQ DSMR LoRaWAN payload" of the vendor.
+After the vendor's published codecs and their example frames.
 
     CC TT V...  CC TT V...   C channel, T which register, V its value; a text goes on to the next C or the end
     00 or 01                 instead of parts: a command succeeded or failed
