@@ -1,7 +1,7 @@
 """Alpha-Omega Technology KLAX, reader for electricity meters (SML). Big endian.
 
-The head and the register lists after "KLAX V2, uplink documentation" (docs.tesenso.com), the values after the codec and
-the frame published for The Things Network.
+The head and the register lists after "KLAX V2, uplink documentation" (docs.tesenso.com), the values after the codec
+and the frame published for The Things Network.
 
     HH HH ...       head: VVVVVVTT CKRR BBBB  from version 1 on CKRRRBBB
 V version   T 0 SML, 1 Modbus, which has registers without units and is not read here   C connection test
@@ -15,8 +15,8 @@ F from bit 0: there, register (2 bits), valid; above for the second   U units, f
     03 (10 bytes)                    id of the meter
     f_port 103, 104                  which registers there are, three bytes each: 1.8.0 for one
 
-The first register is taken for the energy drawn (1.8.0), as it mostly is; whoever mounts it can set it otherwise. What the others are is not in the frame, so
-their energies stay in the object.
+The first register is taken for the energy drawn (1.8.0), as it mostly is; whoever mounts it can set it otherwise.
+What the others are is not in the frame, so their energies stay in the object.
 """
 
 from math import isfinite

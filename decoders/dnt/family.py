@@ -1,7 +1,8 @@
 """dnt radiator drive LW-eTRV and room thermostat LW-WTH. f_port 10, big endian.
 
-After the vendor's published codecs and their example frames. Answers and reports, one behind the other, each begins with what
-it is about. Those that are about the settings have no place here; from the first of them on a frame stays unread.
+After the vendor's published codecs and their example frames. Answers and reports, one behind the other, each begins
+with what it is about. Those that are about the settings have no place here; from the first of them on a frame stays
+unread.
 
     04 NN ...  status, N tells which of these follow
                LW-eTRV from bit 7 down   BB RR SS VV PPPP II MMMhwc__

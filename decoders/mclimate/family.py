@@ -1,7 +1,7 @@
 """MClimate sensors and valves: the keep-alive of each, which is what they measure. Any f_port, big endian.
 
-Flood sensor, T-Valve and thermostat after "Keep-alive" in their communication protocols (docs.mclimate.eu); Vicki and HT
-sensor after the vendor's published codecs.
+Flood sensor, T-Valve and thermostat after "Keep-alive" in their communication protocols (docs.mclimate.eu); Vicki and
+HT sensor after the vendor's published codecs.
 
     Vicki, 9 bytes
     KK TT SS HH PP RR pr B____wmlb? cfapz___

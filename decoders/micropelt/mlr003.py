@@ -1,6 +1,7 @@
 """Micropelt MLR003, radiator valve that lives on the heat of its radiator.
 
-After the vendor's published codec and its example frames; what the messages of ports 5 to 15 say beyond numbers is left as a code.
+After the vendor's published codec and its example frames; what the messages of ports 5 to 15 say beyond numbers is
+left as a code.
 
     f_port 1, 12 bytes; 11 before the room's temperature can come from outside
     PP FR FT AR AT tehafrsm VV CC GG ofzkMMM UU [TT]
