@@ -19,7 +19,7 @@ from smartdorf.cli.context import (
     print_json,
     stderr,
 )
-from smartdorf.cli.decoders_teach import new, run
+from smartdorf.cli.decoders_teach import OWN_FOLDER, new, run
 from smartdorf.config.durations import format_duration
 from smartdorf.config.settings import find_settings_file, load_settings
 from smartdorf.content import shipped
@@ -323,12 +323,17 @@ def _print_report(report: Report, problems: Sequence[Problem]) -> None:
 
 
 def content_roots(config: Path | None) -> list[Path]:
-    """The shipped models, and those that the settings add where there are settings: none are needed here."""
+    """The shipped models, and those of the settings; where these name none, what ``decoders new`` has begun here."""
+    roots = [shipped("decoders")]
     try:
-        file = find_settings_file(config)
+        roots += load_settings(find_settings_file(config)).content.decoders
     except SettingsError:
-        return [shipped("decoders")]
-    return [shipped("decoders"), *load_settings(file).content.decoders]
+        if config is not None:
+            raise
+    begun = OWN_FOLDER.resolve()
+    if len(roots) == 1 and begun.is_dir() and begun != roots[0].resolve():
+        roots.append(OWN_FOLDER)
+    return roots
 
 
 def _further_roots(paths: Sequence[Path], roots: Sequence[Path]) -> list[Path]:

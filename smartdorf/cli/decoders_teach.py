@@ -17,6 +17,8 @@ from smartdorf.errors import SettingsError, UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import load_vocabulary
 
+OWN_FOLDER = Path("decoders")  # where the settings name none
+
 
 def new(
     model: Annotated[str, typer.Argument(metavar="VENDOR/MODEL", help="The new model, e.g. acme/thermo-1")],
@@ -50,9 +52,9 @@ def _own_folder(config: Path | None) -> Path:
     except SettingsError:
         if config is not None:
             raise
-        return Path("decoders")
+        return OWN_FOLDER
     folders = load_settings(file).content.decoders
-    return folders[0] if folders else Path("decoders")
+    return folders[0] if folders else OWN_FOLDER
 
 
 def run(

@@ -313,3 +313,16 @@ def test_the_codec_of_the_benchmark_is_right():
     folder = str(bench_decode.SAMPLES)
     result = invoke("test", folder, "--json")
     assert (result.exit_code, json.loads(result.stdout)["passed"]) == (0, 3)
+
+
+def test_what_was_begun_here_can_be_tried_at_once() -> None:
+    assert invoke("new", "acme/level-1").exit_code == 0
+    frame = ("--f-port", "1", "--hex", "09c40c8003200005")
+    found = json.loads(invoke("decode", "acme/level-1", *frame, "--json").stdout)
+    assert {entry["metric"]: entry["value"] for entry in found["measurements"]}["air_temperature_c"] == 25.0
+    assert "acme/level-1" in json.dumps(json.loads(invoke("list", "--json").stdout))
+
+
+def test_settings_that_are_not_there_are_no_reason_to_go_on_without_them() -> None:
+    result = invoke("list", "--config", "nowhere.toml")
+    assert isinstance(result.exception, SettingsError)
