@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from smartdorf.alerting.engine import BoundRules, bind
+from smartdorf.alerting.binding import BoundRules, bind, too_rare
 from smartdorf.app import make_receiver, mqtt_connection
 from smartdorf.clock import Clock
 from smartdorf.config.settings import Settings
@@ -157,6 +157,8 @@ def _directory(content: Content, directory: Directory) -> Iterator[Finding]:
     for problem in bound.problems:
         yield Finding("error", subject, str(problem))
     yield from _unwatched(bound)
+    for note in too_rare(bound, content.intervals):
+        yield Finding("warning", subject, str(note))
     unknown = sum(device.model is None for device in directory.devices.values())
     if unknown:
         message = _("{count} device(s) are heard and not onboarded: see `smartdorf devices list --unknown`")

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from smartdorf.alerting.state import AlertKey
-from smartdorf.config.durations import LONGEST
+from smartdorf.alerting.windows import longest_gap
+from smartdorf.config.durations import LONGEST, format_duration
 from smartdorf.config.rule import ForEach, Rule
 from smartdorf.config.rules import RuleSet
 from smartdorf.config.terms import Limit, Slot
@@ -267,3 +268,36 @@ def _unwatched(directory: Directory, instances: Iterable[AlertKey]) -> Iterator[
         if place.id not in watched:
             message = _("no rule watches it (it is a {place_type})").format(place_type=place.place_type)
             yield Problem(f"place {place.slug}", 0, 0, message)
+
+
+def too_rare(bound: BoundRules, intervals: Mapping[str, timedelta]) -> Iterator[Problem]:
+    """Windows that stay unknown for ever, since the sensors report too rarely. ``intervals``: by sensor model."""
+    told: set[tuple[str, str, int]] = set()
+    for instance in bound.instances.values():
+        for device in _devices_of(bound.directory, instance):
+            interval = intervals.get(device.model or "")
+            for (index, window), span in zip(instance.plan.windows, instance.spans, strict=True):
+                key = (instance.rule.name, device.model or "", index)
+                if interval is None or key in told or interval <= longest_gap(window.function, span):
+                    continue
+                told.add(key)
+                message = _(
+                    "{rule} looks back {span} at {quantity}, but {model} reports every {interval}: "
+                    "that is never known; look back longer"
+                )
+                text = message.format(
+                    rule=instance.rule.name,
+                    span=format_duration(span // timedelta(microseconds=1)),
+                    quantity=window.name,
+                    model=device.model,
+                    interval=format_duration(interval // timedelta(microseconds=1)),
+                )
+                yield Problem(instance.rule.file, instance.rule.line, 1, text)
+
+
+def _devices_of(directory: Directory, instance: Instance) -> Iterator[Device]:
+    if instance.device is not None:
+        yield instance.device
+    for installation in instance.installations:
+        if instance.device is None and installation.valid_to is None:
+            yield directory.devices[installation.device_id]

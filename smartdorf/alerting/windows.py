@@ -27,6 +27,11 @@ _HOUR = timedelta(hours=1)
 _time = itemgetter(1)
 
 
+def longest_gap(function: str, span: timedelta) -> timedelta:
+    """Between two readings, up to which the window is covered."""
+    return span * GAP if WINDOWS[function].whole else 2 * span
+
+
 def insert(readings: list[Reading], reading: Reading) -> None:
     """Put a reading where its time belongs; one that is there already stays."""
     if not readings or reading[1] > readings[-1][1]:
@@ -58,7 +63,7 @@ def compute(
     held = readings[max(first - 1, 0) : bisect_right(readings, at, key=_time)]
     if not first or len(held) < 2 or (since is not None and held[0][1] < since):
         return None  # nobody knows how it began, or what has been since
-    longest = span * GAP if WINDOWS[function].whole else 2 * span
+    longest = longest_gap(function, span)
     times = [*map(_time, held), at]
     if any(later - earlier > longest for earlier, later in pairwise(times)):
         return None

@@ -69,6 +69,12 @@ class Content:
         return {name: model.watched for name, model in self.catalogue.models.items()}
 
     @property
+    def intervals(self) -> Mapping[str, timedelta]:
+        """How often devices of each model report, where they do so regularly."""
+        models = self.catalogue.models.items()
+        return {name: model.uplink_interval for name, model in models if model.uplink_interval is not None}
+
+    @property
     def categories(self) -> Mapping[str, str]:
         """Category by model."""
         return {name: model.category for name, model in self.catalogue.models.items()}

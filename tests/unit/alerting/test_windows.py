@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smartdorf.alerting.binding import too_rare
 from smartdorf.alerting.windows import MOST_READINGS, Reading, compute, insert, prune
 from smartdorf.directory import Installation
 from tests.unit.alerting.village import LONG_AGO, Village, at, make_device, make_place, make_rules, seen
@@ -267,3 +268,22 @@ def test_the_local_hour_follows_the_village_clock_through_the_year():
         ("resolved", 16),
         ("fired", 8),
     ]
+
+
+def test_a_window_that_no_sensor_can_cover_is_said_once():
+    village = Village(
+        make_rules(Rising=RISING, Leak=LEAK),
+        places=[make_place(1), make_place(2)],
+        devices=[make_device(1), make_device(2), make_device(3, model="acme/radar")],
+        installations=[Installation(n, 1 + n % 2, LONG_AGO) for n in (1, 2, 3)],
+    )
+
+    def said(**intervals: timedelta) -> list[str]:
+        models = {f"acme/{name}": interval for name, interval in intervals.items()}
+        return [problem.message for problem in too_rare(village.bound, models)]
+
+    assert said(box=timedelta(minutes=108), radar=timedelta(minutes=20)) == []  # six tenths of three hours
+    assert said(box=timedelta(minutes=109)) == [
+        "Leak looks back 3h at water_flow_m3h, but acme/box reports every 109m: that is never known; look back longer"
+    ]
+    assert len(said(box=timedelta(hours=6), radar=timedelta(hours=6))) == 4
