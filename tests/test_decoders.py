@@ -68,6 +68,9 @@ SONTEX = (
 )
 HEAT_METER = "the publisher took the frame of a heat meter as the example of every meter"
 UNDOCUMENTED = "the publisher's example is in none of the manual's formats, and its values have no units"
+KEPT_BY_DEVICE = (
+    "a value that the device had kept, at its own time; the publisher puts it where the current value stands"
+)
 # Where publishers contradict each other or themselves: a field, or the bytes of a vector that is left out.
 KNOWN_CASES = {
     ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
@@ -87,6 +90,8 @@ KNOWN_CASES = {
     ("fludia/fm432ir", "6f0f0000ffff00010002000300040005000600070008"): (
         "turns of a disc, whose energy only the meter knows; the publisher calls them index, like watt hours elsewhere"
     ),
+    ("laird/rs1xx-ext-temp-rtd", "0302000000022a3d4c6b"): KEPT_BY_DEVICE,
+    ("laird/rs1xx-temp-rh", "0302000000022a3d4c6b"): KEPT_BY_DEVICE,
     ("milesight/wt201", "history[0].fan_status"): WT201,
     ("milesight/wt201", "history[0].system_status"): WT201,
     ("milesight/wt201", "history[0].target_temperature"): WT201,
