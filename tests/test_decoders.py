@@ -71,6 +71,9 @@ UNDOCUMENTED = "the publisher's example is in none of the manual's formats, and 
 KEPT_BY_DEVICE = (
     "a value that the device had kept, at its own time; the publisher puts it where the current value stands"
 )
+T1000_SETTINGS = (
+    "01200f0e0105020002d00005000501010107d0276001276001012c0127600e100258ff38030127600e100064000002"
+)
 # Where publishers contradict each other or themselves: a field, or the bytes of a vector that is left out.
 KNOWN_CASES = {
     ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
@@ -113,6 +116,8 @@ KNOWN_CASES = {
 NOT_COMPARED = {
     ("kamstrup/flowiq", "78446d0020f32a7413ec00000044933cec000000"): (
         "a list of values and what they are; only the latest volume has a field"
+    ("sensecap/t1000", T1000_SETTINGS): (
+        "the publisher tells values by their place in a list, and in this frame it has settings where others measure"
     ),
 }
 
