@@ -1,6 +1,6 @@
 """Abeeway trackers (micro, compact, industrial) with the asset tracker firmware 2.x. Big endian.
 
-After "Abeeway Trackers Reference Guide" 2.2, chapter "Uplink messages". f_port 17 or 18.
+After the published frames with their values. f_port 17 or 18.
 
     KK  MMMSAVPD  BB  TT  CCCCOOOO  ...
 K kind of message     M mode     S SOS     A state of the application     V moving     P position of its own accord

@@ -1,6 +1,6 @@
 """Browan Tabs sensors: one row of ``MODELS`` for each model. Little endian.
 
-After the reference manuals of the TBWL100, TBHH100 and TBMS100.
+After the published codecs and frames.
 
     TBWL100, f_port 106, 5 bytes     SS BB PP HH TT
     TBHH100, f_port 103, 8 bytes     SS BB TT HH ________

@@ -1,6 +1,6 @@
 """Digital Matter Oyster3 and Yabby3, battery-powered trackers. Little endian.
 
-After "Oyster3/Yabby3 LoRaWAN Integration".
+After the published codec and its frames.
 
     f_port 1, position in full, 11 bytes: LLLLLLLL NNNNNNNN  HHHHHHFT  SS  BB
     f_port 4, position, 9 bytes:          LLLLLL NNNNNN  SSSSSHHH  BB  _____MFT
@@ -56,9 +56,7 @@ def _full_position(frame: Frame) -> dict:
         "type": "position",
         "inTrip": bool(flags & 1),
         "fixFailed": bool(flags & 2),
-        **_where(latitude, longitude, flags),
-        "headingDeg": (flags >> 2) * 5.625,
-        "speedKmph": speed,
+        **_where(flags, latitude, longitude, (flags >> 2) * 5.625, speed),
         "batV": round(battery * _BATTERY_STEP, 2),
     }
 
@@ -71,9 +69,7 @@ def _position(frame: Frame) -> dict:
         "inTrip": bool(flags & 1),
         "fixFailed": bool(flags & 2),
         "manDown": bool(flags & 4),
-        **_where(_upper_bytes(frame, 0), _upper_bytes(frame, 3), flags),
-        "headingDeg": (motion & 7) * 45,
-        "speedKmph": (motion >> 3) * 5,
+        **_where(flags, _upper_bytes(frame, 0), _upper_bytes(frame, 3), (motion & 7) * 45, (motion >> 3) * 5),
         "batV": round(battery * _BATTERY_STEP, 2),
     }
 
@@ -82,11 +78,15 @@ def _upper_bytes(frame: Frame, at: int) -> int:
     return int.from_bytes(frame.part(at, 3), "little", signed=True) * 256
 
 
-def _where(latitude: int, longitude: int, flags: int) -> dict:
+def _where(flags: int, latitude: int, longitude: int, heading: float, speed: int) -> dict:
     """Without a fix it repeats where it was last, which says nothing about now."""
-    if flags & 2:
-        return {"lastLatitudeDeg": latitude / 1e7, "lastLongitudeDeg": longitude / 1e7}
-    return {"latitudeDeg": latitude / 1e7, "longitudeDeg": longitude / 1e7}
+    found = {
+        "latitudeDeg": latitude / 1e7,
+        "longitudeDeg": longitude / 1e7,
+        "headingDeg": heading,
+        "speedKmph": speed,
+    }
+    return {"cached": found} if flags & 2 else found
 
 
 def _statistics(frame: Frame) -> dict:

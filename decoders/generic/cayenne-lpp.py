@@ -1,6 +1,6 @@
 """Cayenne Low Power Payload, which many self-made and some bought sensors send. Big endian.
 
-After "Cayenne Low Power Payload", the table of data types of version 1 and those that its library added. Any f_port.
+After the tables of data types in the README of CayenneLPP and in the libraries that added to it. Any f_port.
 
     CC TT V...  CC TT V...  CC TT V...
 C channel: several sensors of a kind     T type, V value: its length follows from T

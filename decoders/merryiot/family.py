@@ -1,6 +1,6 @@
 """MerryIoT sensors: one row of ``MODELS`` for each model. Little endian.
 
-After the reference manuals of the Leak Detection (WL10) and Open/Close (DW10) sensors.
+After the published frames with their values.
 
     WL10, f_port 126, 4 bytes      SS BB TT HH
     DW10, f_port 120, 9 bytes      SS BB TT HH MMMM NNNNNN

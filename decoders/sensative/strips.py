@@ -1,13 +1,16 @@
 """Sensative Strips: flat sensors for doors, leaks, room climate and presence. Big endian.
 
-After "LoRa Strips Payload Formats" and the user guide.
+After the published codecs and frames.
 
-    f_port 1
+    f_port 1                          what is now
     QQQQ  TT V...  TT V...
-Q number of the first report that is stored in the device, ffff: none      T type, V value: its length follows from T
+    f_port 2                          what was kept
+    QQQQ  AAAAAAAA TT V...  AAAAAAAA TT V...
+Q number of the first report that is kept, ffff: none      A how many seconds ago
+T type, without bit 7, which says that the report is kept too      V value: its length follows from T
 
-Which reports come depends on the kind of Strips and on how it was set up. Stored reports, which it sends on another
-f_port when asked, are not read here.
+Which reports come depends on the kind of Strips and on how it was set up. Of a door's two values published codecs do
+not agree which is open, so that is no measurement.
 """
 
 from collections.abc import Mapping
@@ -61,7 +64,7 @@ _HUMIDITY = _value("HumidityReport", "B", 2)
 _AVERAGE = _value("AverageTempReport", ">h", 10)
 _DOOR = _yes("DoorReport")
 
-REPORTS: Mapping[bytes, parts.Reader] = {
+_PLAIN: Mapping[bytes, parts.Reader] = {
     b"\x00": _nothing("EmptyReport"),
     b"\x01": _value("BatteryReport", "B"),
     b"\x02": _TEMPERATURE,
@@ -87,15 +90,36 @@ REPORTS: Mapping[bytes, parts.Reader] = {
     b"\x16": _value("DisinfectAlarm", "B"),
     b"\x50": parts.in_order(_HUMIDITY, _TEMPERATURE),
     b"\x51": parts.in_order(_HUMIDITY, _AVERAGE),
-    b"\x52": parts.in_order(_TEMPERATURE, _DOOR),
+    b"\x52": parts.in_order(_DOOR, _TEMPERATURE),
     b"\x6e": _check_in,
+    b"\x70": _value("CapacitanceFloodReport", ">H"),
+    b"\x71": _value("CapacitancePadReport", ">H"),
+    b"\x72": _value("CapacitanceEndReport", ">H"),
 }
+REPORTS: parts.Table = {bytes((tag[0] | kept,)): read for tag, read in _PLAIN.items() for kept in (0, 0x80)}
 
 
 def decode(frame: Frame, context: Context) -> dict:
-    if frame.f_port != 1:
+    if frame.f_port not in (1, 2):
         raise FrameError.unknown_f_port(frame)
     frame.require(3)
     found = {"historyStart": frame.u16(0)}
+    if frame.f_port == 2:
+        return found | _history(frame, int(context.received_at.timestamp()))
     found.update(parts.tagged(Frame(frame.data[2:], frame.f_port), 1, REPORTS))
     return found
+
+
+def _history(frame: Frame, received_at: int) -> dict:
+    history: list[dict] = []
+    at = 2
+    while at < len(frame):
+        ago, tag = frame.u32(at), frame.part(at + 4, 1)
+        if tag not in REPORTS:  # its length is not known: what stands in front of it counts
+            if history:
+                return {"history": history, "unread": frame.data[at:].hex()}
+            raise FrameError("implausible", f"byte {at + 4}: there is no report {tag.hex()}")
+        report: dict = {"timestamp": received_at - ago}
+        at = REPORTS[tag](frame, at + 5, report)
+        history.append(report)
+    return {"history": history}

@@ -1,6 +1,6 @@
 """SenseCAP T1000-A and T1000-B, trackers as large as a credit card. Big endian.
 
-After "SenseCAP Tracker T1000 Payload Format" of the vendor's wiki.
+After "Payload Format" of the T1000 in the vendor's wiki, and published frames.
 
     f_port 5
     06 EEEEEE MM SSSSSSSS NNNNNNNN LLLLLLLL TTTT HHHH BB    position          09 the same without T and H

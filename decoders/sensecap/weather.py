@@ -1,6 +1,6 @@
 """SenseCAP S2120, weather station with eight sensors. Big endian.
 
-After "SenseCAP S2120 LoRaWAN 8-in-1 Weather Sensor User Guide", chapter "Payload". Any f_port.
+After the published frames with their values; 03 and 04 are as in the other sensors of the vendor. Any f_port.
 
     II V...  II V...  II V...
 I which part, its length follows from it; parts come in any order

@@ -1,15 +1,14 @@
 """TEKTELIC sensors: one codec for the family, one row of ``MODELS`` for each model. Big endian.
 
-After the uplink tables in the technical reference manuals "COMFORT/VIVID" (Smart Room Sensor), "KIWI/CLOVER" (AGRO)
-and "STORK".
+After the published codecs of the vendor and of The Things Network, and the frames published with them.
 
     f_port 10
     CC TT V...  CC TT V...  CC TT V...
     f_port 100: settings that were read, AA V... AA V...        f_port 101: answer to settings that were written
 C channel, T type, V value: its length follows from channel and type   A register
 
-A yes or no is FF or 00. What a probe in the soil says is a voltage or a frequency, which the manual's and the probe
-maker's formulas turn into degrees and centibars.
+A yes or no is FF or 00. What a probe in the soil says is a voltage or a frequency, which published formulas turn into
+degrees and centibars.
 """
 
 from collections.abc import Mapping
@@ -53,6 +52,7 @@ MODELS: Mapping[str, parts.Table] = {
         b"\x01\x00": parts.number("reed_state", "B"),
         b"\x02\x00": parts.number("light_detected", "B"),
         b"\x05\x02": parts.number("impact_magnitude", ">H", 1000),
+        b"\x06\x00": parts.number("break_in", "B"),
         b"\x07\x71": _axes("acceleration"),
         b"\x08\x04": parts.number("reed_count", ">H"),
         b"\x09\x00": parts.number("moisture", "B"),
@@ -60,9 +60,10 @@ MODELS: Mapping[str, parts.Table] = {
         b"\x0b\x67": parts.number("mcu_temperature", ">h", 10),
         b"\x0c\x00": parts.number("impact_alarm", "B"),
         b"\x0d\x04": parts.number("motion_event_count", ">H"),
-        b"\x0e\x00": parts.number("external_input", "B"),
-        b"\x0f\x04": parts.number("external_input_count", ">H"),
+        b"\x0e\x00": parts.number("extconnector_state", "B"),
+        b"\x0f\x04": parts.number("extconnector_counter", ">H"),
         b"\x10\x02": parts.number("light_intensity", "B"),
+        b"\x11\x02": parts.number("extconnector_analog", ">h", 1000),
     },
     "tektelic/agro": {
         b"\x00\xff": _BATTERY[b"\x00\xff"],

@@ -1,7 +1,8 @@
 """The probes that TEKTELIC's AGRO sensors have in the soil: from what the inputs measure to degrees and centibars.
 
-The thermistor's formula is the manual's; that of the Watermark the pieces of line that Irrometer publishes for it
-(frequency at the probe to soil water tension).
+The Watermark's pieces of line, from its frequency to the tension of the water in the soil, are the same in every
+published codec. Of the thermistor there are two formulas; this one gives the published values. The other, 213.25 -
+31.96 ln(mV), says about three degrees less.
 """
 
 from smartdorf.decoding import Frame, parts
