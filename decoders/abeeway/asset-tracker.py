@@ -1,6 +1,6 @@
 """Abeeway trackers (micro, compact, industrial) with the asset tracker firmware 2.x. Big endian.
 
-After the published frames with their values. f_port 17 or 18.
+After the vendor's published codec and frames. f_port 17 or 18.
 
     KK  MMMSAVPD  BB  TT  CCCCOOOO  ...
 K kind of message     M mode     S SOS     A state of the application     V moving     P position of its own accord
@@ -9,11 +9,12 @@ B battery: on f_port 17 its voltage, on f_port 18 per cent; 0 while it is charge
 T temperature, 255 steps from -44 to 85 °C
 
     03, position, O = 0 (GPS)               GG  LLLLLL  NNNNNN  EE
-    0e, extended position, O = 0 (GPS)      GGGG  LLLLLLLL  NNNNNNNN ...
-    04, health     EEEE XX NN  FFFF FFFF FFFF FFFF  VVVV
+    0e, extended position, O = 0 (GPS)      GGGG  UU  LLLLLLLL  NNNNNNNN  AAAA  EE  HHHH  YYYY  ...
+    04, health, O = 1                       EEEE XX NN  FFFF FFFF FFFF FFFF  VVVV
     07, 0a, what it is about: a byte
 G age, s, in the shorter message 8 s     L, N latitude, longitude, 1e-7 degree, of the shorter one the upper three bytes
-E 255 steps to 1000 m; in 04 mAh so far    X, N highest and lowest temperature    F mAh of each radio    V battery, mV
+A altitude, cm, or m where bit 1 of U is set    H heading, 0.01 °    Y speed, cm/s    E 255 steps to 1000 m
+In 04: E mAh so far    X, N highest and lowest temperature    F mAh of each radio    V battery, mV
 
 Positions that were found by Wi-Fi or Bluetooth are addresses, which only a service can look up.
 """
@@ -25,13 +26,21 @@ _KINDS = {
     _PENDING: "FRAME_PENDING",
     _POSITION: "POSITION_MESSAGE",
     _HEALTH: "HEALTH_STATUS",
+    0x0C: "PROXIMITY_DETECTION",
+    0x0F: "DEBUG",
     0x05: "HEARTBEAT",
     0x09: "SHUTDOWN",
     _EVENT: "EVENT",
     0x0B: "DATA_SCAN_COLLECTION",
     _EXTENDED: "EXTENDED_POSITION_MESSAGE",
 }
-_MISC_KINDS = {1: "ACTIVITY_STATUS", 2: "CONFIGURATION", 3: "SHOCK_DETECTION"}
+_MISC_KINDS = {
+    1: "ACTIVITY_STATUS",
+    2: "CONFIGURATION",
+    3: "SHOCK_DETECTION",
+    4: "ACTIVITY_STATUS",
+    5: "BLE_MAC",
+}
 _EVENTS = {0: "GEOLOC_START", 1: "MOTION_START", 2: "MOTION_END", 9: "ANGLE_DETECTION"}
 _MODES = (
     "STAND_BY", "MOTION_TRACKING", "PERMANENT_TRACKING", "MOTION_START_END_TRACKING", "ACTIVITY_TRACKING", "OFF",
@@ -49,13 +58,13 @@ def decode(frame: Frame, context: Context) -> dict:
     frame.require(_HEAD)
     found = _head(frame)
     if kind == _MISC:
-        about = frame.u8(_HEAD)
+        about = frame.u8(_HEAD) & 7
         return {"messageType": _MISC_KINDS.get(about, f"misc {about}"), **found}
     if kind not in _KINDS:
         raise FrameError("implausible", f"no message of type {kind:02x}")
     found = {"messageType": _KINDS[kind], **found}
-    with_position = frame.u8(4) & 0x0F == _GPS
-    if kind == _POSITION and with_position:
+    option = frame.u8(4) & 0x0F
+    if kind == _POSITION and option == _GPS:
         age, accuracy = frame.u8(_HEAD), frame.u8(_HEAD + 7)
         found |= {
             "age": 8 * age,
@@ -63,10 +72,9 @@ def decode(frame: Frame, context: Context) -> dict:
             "gpsLongitude": _upper_bytes(frame, _HEAD + 4),
             "horizontalAccuracy": round(accuracy * 1000 / 255, 2),
         }
-    elif kind == _EXTENDED and with_position:
-        age, latitude, longitude = frame.unpack(">Hii", _HEAD)
-        found |= {"age": age, "gpsLatitude": latitude / 1e7, "gpsLongitude": longitude / 1e7}
-    elif kind == _HEALTH:
+    elif kind == _EXTENDED and option == _GPS:
+        found |= _extended(frame)
+    elif kind == _HEALTH and option == 1:
         found["healthStatus"] = _health(frame)
     elif kind == _EVENT:
         event = frame.u8(_HEAD)
@@ -93,7 +101,7 @@ def _head(frame: Frame) -> dict:
 def _battery(f_port: int, battery: int) -> dict:
     if f_port == 18:
         if battery in (0, 255):
-            return {"batteryStatus": "CHARGING" if battery == 0 else "UNKNOWN_LEVEL"}
+            return {"batteryStatus": "CHARGING" if battery == 0 else "UNKNOWN"}
         return {"batteryStatus": "OPERATING", "batteryLevel": battery}
     if battery in (0, 255):  # the two steps that are reserved
         return {"batteryVoltage": 0}
@@ -106,6 +114,19 @@ def _temperature(step: int) -> float:
 
 def _upper_bytes(frame: Frame, at: int) -> float:
     return int.from_bytes(frame.part(at, 3), "big", signed=True) * 256 / 1e7
+
+
+def _extended(frame: Frame) -> dict:
+    age, fix, latitude, longitude, altitude, accuracy, course, speed = frame.unpack(">HBiihBHH", _HEAD)
+    return {
+        "age": age,
+        "gpsLatitude": latitude / 1e7,
+        "gpsLongitude": longitude / 1e7,
+        "gpsAltitude": float(altitude) if fix & 2 else altitude / 100,
+        "horizontalAccuracy": round(accuracy * 1000 / 255, 2),
+        "gpsCourseOverGround": course,
+        "gpsSpeedOverGround": speed,
+    }
 
 
 def _health(frame: Frame) -> dict:
