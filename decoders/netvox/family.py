@@ -1,6 +1,6 @@
 """Netvox sensors of the R3 and R7 series: one row of ``MODELS`` for each model. Big endian.
 
-After the published frames with their values.
+After the published codec and frames.
 
     f_port 6, 11 bytes
     VV DD 00  SS HH YYYYMMDD ....      what it is, after joining

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 from smartdorf.decoding import Context, Frame, FrameError, parts
 
-from .probes import thermistor, watermark
+from .probes import built_in, thermistor, watermark
 
 _CLIMATE: parts.Table = {
     b"\x03\x67": parts.number("ambient_temperature", ">h", 10),
@@ -41,7 +41,13 @@ def _axes(name: str) -> parts.Reader:
 
 
 def _failed_cycle(frame: Frame, at: int, found: dict) -> int:
-    found["geolocation_cycle_failed"] = {"duty_cycle_drop": frame.u8(at) >> 4 & 1}
+    bits = frame.u8(at)
+    found["geolocation_cycle_failed"] = {
+        "gnss": bits & 3,
+        "wi_fi": bits >> 2 & 1,
+        "ble": bits >> 3 & 1,
+        "duty_cycle_drop": bits >> 4 & 1,
+    }
     return at + 1
 
 
@@ -70,15 +76,17 @@ MODELS: Mapping[str, parts.Table] = {
         b"\x00\xd3": _BATTERY[b"\x00\xd3"],
         b"\x00\xbd": _BATTERY[b"\x00\xbd"],
         b"\x01\x04": parts.number("input1_frequency", ">H"),
-        b"\x02\x02": parts.number("Input2_voltage", ">H", 1000),
+        b"\x02\x02": built_in("Input2_voltage"),
         b"\x03\x02": thermistor("Input3_voltage"),
+        b"\x03\x67": parts.number("Input3_temperature", ">h", 10),
         b"\x04\x02": thermistor("Input4_voltage"),
+        b"\x04\x67": parts.number("Input4_temperature", ">h", 10),
         b"\x05\x04": watermark("watermark1"),
         b"\x06\x04": watermark("watermark2"),
-        b"\x09\x00": parts.number("light_alarm", "B"),
+        b"\x09\x00": parts.number("light_detected", "B"),
         b"\x09\x65": parts.number("light_intensity", ">H"),
         b"\x0a\x00": parts.number("orientation_alarm", "B"),
-        b"\x0a\x71": _axes("orientation_vector"),
+        b"\x0a\x71": _axes("accelerometer_data"),
         b"\x0b\x67": parts.number("ambient_temperature", ">h", 10),
         b"\x0b\x68": parts.number("relative_humidity", "B", 2),
         b"\x0c\x67": parts.number("mcu_temperature", ">h", 10),

@@ -1,9 +1,11 @@
 """The probes that TEKTELIC's AGRO sensors have in the soil: from what the inputs measure to degrees and centibars.
 
-The Watermark's pieces of line, from its frequency to the tension of the water in the soil, are the same in every
-published codec. Of the thermistor there are two formulas; this one gives the published values. The other, 213.25 -
-31.96 ln(mV), says about three degrees less.
+The formulas are those of the vendor's published codec. The Watermark's pieces of line, from its frequency to the
+tension of the water in the soil, are the same everywhere; for the thermistors of inputs 3 and 4 others use
+213.25 - 31.96 ln(mV), which says about three degrees less.
 """
+
+from math import log
 
 from smartdorf.decoding import Frame, parts
 
@@ -33,6 +35,19 @@ def thermistor(name: str) -> parts.Reader:
             for factor in _THERMISTOR:
                 temperature = temperature * voltage + factor
             found[f"{name}_to_temp"] = round(temperature, 1)
+        return at + 2
+
+    return read
+
+
+def built_in(name: str) -> parts.Reader:
+    """The thermistor inside the sensor's own foot, which has a circuit of its own."""
+
+    def read(frame: Frame, at: int, found: dict) -> int:
+        millivolts = frame.u16(at)
+        found[name] = millivolts / 1000
+        if millivolts:
+            found[f"{name}_to_temp"] = round(236.36 - 32.46 * log(millivolts), 1)
         return at + 2
 
     return read
