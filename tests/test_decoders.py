@@ -34,6 +34,7 @@ from smartdorf.simulate.behaviour import Circumstances, transmissions
 from smartdorf.simulate.faults import broken_frame
 from smartdorf.vocabulary import load_vocabulary
 from smartdorf.yaml_source import read_yaml
+from tests.known_differences import KNOWN_CASES, NOT_COMPARED
 
 DECODERS = shipped("decoders")
 PUBLISHED = Path(__file__).parents[2] / "shared" / "vectors"
@@ -51,75 +52,6 @@ SHIPPED = {
 }
 
 SIMULATED = {device.model for device in Village.build(5, start=datetime(2026, 1, 12, 6, tzinfo=UTC)).devices}
-
-WT201 = (
-    "a publisher's codec takes the bits from the wrong bytes; the vendor's README reads this record as we do"
-)
-OTHER_DEVICE = (
-    "the publisher's example is a cut frame of a door sensor; its codec reads zeros where the frame has ended"
-)
-MIDNIGHT = "the publisher's latest volume has no time; it is the one of last midnight, so we measure it then"
-OTHER_SENSOR = (
-    "the publisher's codec is one for all its sensors; its example is of one that measures no pressure"
-)
-SONTEX = (
-    "0406000000000414000000000c7840668826046d160ead2c02ff2c000084100600000000820a6ce1"
-    "f1840a0600000000840a14000000000259200a025d2a0a023b0000032c00007f841a06ff000000"
-)
-HEAT_METER = "the publisher took the frame of a heat meter as the example of every meter"
-UNDOCUMENTED = "the publisher's example is in none of the manual's formats, and its values have no units"
-KEPT_BY_DEVICE = (
-    "a value that the device had kept, at its own time; the publisher puts it where the current value stands"
-)
-T1000_SETTINGS = (
-    "01200f0e0105020002d00005000501010107d0276001276001012c0127600e100258ff38030127600e100064000002"
-)
-# Where publishers contradict each other or themselves: a field, or the bytes of a vector that is left out.
-KNOWN_CASES = {
-    ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
-    ("bosch/tps110", "resetCause"): "one publisher writes 'Power On Reset', the other 'power on'",
-    ("dragino/lds02", "0b880100250001"): OTHER_DEVICE,
-    ("dragino/lse01", "ce2900f107a5099b6e2890"): (
-        "the flag that tells raw values is set; the publisher's codec is older than the flag and reads water content"
-    ),
-    ("dragino/lwl01", "0b880100250001"): OTHER_DEVICE,
-    ("dragino/lwl02", "0b880100250001"): OTHER_DEVICE,
-    ("dragino/wsc1-l", "0b880100250001"): OTHER_DEVICE,
-    (
-        "kamstrup/flowiq",
-        "78446d0020f32a4413ec00000052ff25100042ff1c0500623b0000523b0000615b80515b80",
-    ): MIDNIGHT,
-    ("kamstrup/flowiq", "784c16443322e14c164433221191015bef426c058286016d050607018355"): MIDNIGHT,
-    ("fludia/fm432ir", "6f0f0000ffff00010002000300040005000600070008"): (
-        "turns of a disc, whose energy only the meter knows; the publisher calls them index, like watt hours elsewhere"
-    ),
-    ("laird/rs1xx-ext-temp-rtd", "0302000000022a3d4c6b"): KEPT_BY_DEVICE,
-    ("laird/rs1xx-temp-rh", "0302000000022a3d4c6b"): KEPT_BY_DEVICE,
-    ("milesight/wt201", "history[0].fan_status"): WT201,
-    ("milesight/wt201", "history[0].system_status"): WT201,
-    ("milesight/wt201", "history[0].target_temperature"): WT201,
-    ("milesight/wt201", "history[0].temperature_control_mode"): WT201,
-    ("milesight/wt201", "history[0].temperature_control_status"): WT201,
-    (
-        "sensus/pollutherm",
-        "ff03283c000000a2362200000000000000003007960524100000ccea15032000c08d0200",
-    ): UNDOCUMENTED,
-    ("sontex/878", SONTEX): HEAT_METER,
-    ("sontex/w1w2", SONTEX): HEAT_METER,
-    (
-        "te-connectivity/69xx",
-        "152f000408630b3e81000c000000060000180000000400010000d0001c0003c000d0001b00038000d0001a8003600142002880051800cd0019c0033c00cd0019b0033800cd0019a8033600",
-    ): OTHER_SENSOR,
-    ("te-connectivity/69xx", "14221064086309ee00000d09"): OTHER_SENSOR,
-}
-# What measures something and is not compared, since the published object says it in no field of its own.
-NOT_COMPARED = {
-    ("kamstrup/flowiq", "78446d0020f32a7413ec00000044933cec000000"): (
-        "a list of values and what they are; only the latest volume has a field"
-    ("sensecap/t1000", T1000_SETTINGS): (
-        "the publisher tells values by their place in a list, and in this frame it has settings where others measure"
-    ),
-}
 
 model_names = pytest.mark.parametrize("name", MODELS)
 

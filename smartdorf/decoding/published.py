@@ -17,7 +17,7 @@ from smartdorf.decoding.registry import decode_uplink
 from smartdorf.decoding.vectors import RECEIVED_AT, Case, Key, compare_values, make_uplink, refusal, values_of
 from smartdorf.errors import Problem, SmartdorfError
 from smartdorf.i18n import gettext as _
-from smartdorf.model import Decoded
+from smartdorf.model import Decoded, Quality
 
 _TOLERANCE = 1e-9  # relative
 _DEFAULT_F_PORT = 1  # where the publisher names none
@@ -100,13 +100,20 @@ def _bytes(text: Any) -> bytes:
 
 
 def _compare(model: DeviceModel, decoded: Decoded, said: Mapping[str, Any], mapped: Mapped) -> list[str]:
-    theirs = {(s.metric, s.channel, s.time): s.value for s in mapped.samples}
+    ours = values_of(decoded)
+    # A published object has no time for a value that the frame dates back: it stands where current ones do. Where the
+    # frame has no current one, it is compared with the dated one.
+    dated = {(s.metric, s.channel): s.time for s in decoded.samples if s.quality & Quality.HISTORY}
+    theirs = {}
+    for s in mapped.samples:
+        key = (s.metric, s.channel, s.time)
+        theirs[key if key in ours else (*key[:2], dated.get(key[:2], s.time))] = s.value
     digits = _last_digits(model, said)
 
     def tolerance(key: Key) -> float:
         return max(_TOLERANCE * abs(theirs[key]), digits.get(key[:2], 0.0))
 
-    return compare_values(values_of(decoded), theirs, tolerance)
+    return compare_values(ours, theirs, tolerance)
 
 
 def _last_digits(model: DeviceModel, said: Mapping[str, Any]) -> dict[tuple[str, int], float]:
