@@ -152,7 +152,10 @@ def test_most_of_what_is_published_of_a_model_is_compared_at_all(name: str, publ
     """A mapping that knew none of a publisher's field names would pass every comparison."""
     model = CATALOGUE.models[name]
     compared = [
-        len(map_object(model.plan, vector["expected"], RECEIVED_AT, model.defaults).samples)
+        sum(
+            len(map_object(model.plan, said, RECEIVED_AT, model.defaults).samples)
+            for said in _as_list(vector["expected"])
+        )
         for vector in _vectors(published, name)
         # frames of versions or settings measure nothing; a list of names and values has no fields to map
         if "errors" not in vector
@@ -163,7 +166,7 @@ def test_most_of_what_is_published_of_a_model_is_compared_at_all(name: str, publ
         and _measures(model, vector)
     ]
     assert compared or model.proof != "vendor vectors"
-    assert all(compared)
+    assert any(compared) if name in PARTLY_PUBLISHED else all(compared)
 
 
 @published_names
@@ -174,7 +177,7 @@ def test_fields_that_publishers_name_as_we_do_have_their_values(name: str, publi
         if "errors" in vector:
             continue
         found = _codec_object(model, vector)
-        for path, theirs in _leaves(vector["expected"]):
+        for path, theirs in (leaf for said in _as_list(vector["expected"]) for leaf in _leaves(said)):
             ours = found.get(path)
             if ours is None or (name, path) in KNOWN_CASES or type(ours) is not type(theirs):
                 continue
@@ -203,6 +206,10 @@ def _codec_object(model: DeviceModel, vector: Mapping[str, Any]) -> dict[str, An
     assert model.codec is not None
     context = Context(model.name, RECEIVED_AT, {}, model.defaults)
     return dict(_leaves(model.codec.decode(Frame(bytes.fromhex(vector["bytes"]), vector["f_port"]), context)))
+
+
+def _as_list(expected: Any) -> list[Any]:
+    return expected if isinstance(expected, list) else [expected]
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
