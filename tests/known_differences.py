@@ -5,11 +5,15 @@ _WT201 = (
 )
 _CUT = "a frame of seven bytes, which is no frame of this device; the publisher's codec reads zeros behind its end"
 _NEVER_SET = "kept by a device whose clock was never set: nobody knows when, so it is no measurement"
+_HALF_A_METRE = "the publisher's codec divides a float's mantissa by one too little: half a metre off"
 
 # By model and field, or by model and the bytes of a vector that is left out.
 KNOWN_CASES = {
     ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
     ("bosch/tps110", "resetCause"): "one publisher writes 'Power On Reset', the other 'power on'",
+    ("dingtek/df555", "800001011907d001cd03e942ef272042190000000000010081"): _HALF_A_METRE,
+    ("dingtek/df702", "800001011907d001cd03e942ef272042190000000000000081"): _HALF_A_METRE,
+    ("dingtek/df703", "800001011907d001cd03e942ef272042190000000000010081"): _HALF_A_METRE,
     ("dragino/lds02", "0b880100250001"): _CUT,
     ("dragino/lse01", "ce2900f107a5099b6e2890"): (
         "the flag that tells raw values is set; the publisher's codec is older than the flag and reads water content"
@@ -33,6 +37,9 @@ KNOWN_CASES = {
     ("milesight/wt201", "history[0].target_temperature"): _WT201,
     ("milesight/wt201", "history[0].temperature_control_mode"): _WT201,
     ("milesight/wt201", "history[0].temperature_control_status"): _WT201,
+    ("pni/placepod", "026781f0"): (
+        "an unofficial decoder reads a negative temperature as sign and magnitude; Cayenne LPP has two's complement"
+    ),
     (
         "sensecap/t1000",
         "01200f0e0105020002d00005000501010107d0276001276001012c0127600e100258ff38030127600e100064000002",
@@ -43,6 +50,9 @@ KNOWN_CASES = {
         "the publisher's codec is one for all its sensors; this frame is of one that measures humidity"
     ),
 }
+
+# Of these a publisher tells only the fields that its tests look at, perhaps none that is measured.
+PARTLY_PUBLISHED = {"libelium/smart-parking-v2", "pni/placepod"}
 
 # What measures something and is not compared, since the published object says it in no field of its own.
 NOT_COMPARED = {

@@ -7,17 +7,17 @@ published object must be among what our decoder makes of the bytes. Ours may fin
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from smartdorf.decoding.manifest import DeviceModel
-from smartdorf.decoding.mapping import Mapped, map_object, parse_time
+from smartdorf.decoding.mapping import map_object, parse_time
 from smartdorf.decoding.registry import decode_uplink
 from smartdorf.decoding.vectors import RECEIVED_AT, Case, Key, compare_values, make_uplink, refusal, values_of
 from smartdorf.errors import Problem, SmartdorfError
 from smartdorf.i18n import gettext as _
-from smartdorf.model import Decoded, Quality
+from smartdorf.model import Decoded, Quality, Sample
 
 _TOLERANCE = 1e-9  # relative
 _DEFAULT_F_PORT = 1  # where the publisher names none
@@ -70,7 +70,8 @@ def _case(model: str, path: Path, number: int, vector: Any) -> Case:
         if parsed is None:
             raise VectorError(_("recv_time {value} is no time").format(value=json.dumps(said)))
         time = parsed
-    uplink = make_uplink(_DEFAULT_F_PORT if f_port is None else int(f_port), _bytes(vector["bytes"]), time)
+    # port 0 is the network's own; where a publisher writes it, it names none
+    uplink = make_uplink(int(f_port or _DEFAULT_F_PORT), _bytes(vector["bytes"]), time)
     expected = vector.get("expected")
     objects = expected if isinstance(expected, list) else [] if expected is None else [expected]
     if not all(isinstance(said, dict) for said in objects):
@@ -84,8 +85,13 @@ def _case(model: str, path: Path, number: int, vector: Any) -> Case:
         if decoded.fault is not None:
             return [refusal(decoded)]
         found: list[str] = []
-        for said in objects:
-            found += _compare(model, decoded, said, map_object(model.plan, said, time, model.defaults))
+        told: set[Key] = set()
+        for said in reversed(objects):  # of several values of one moment the last one stands
+            mapped = map_object(model.plan, said, time, model.defaults).samples
+            found += _compare(
+                model, decoded, said, [s for s in mapped if (s.metric, s.channel, s.time) not in told]
+            )
+            told |= {(s.metric, s.channel, s.time) for s in mapped}
         return found
 
     description = str(vector.get("description") or "")
@@ -99,13 +105,15 @@ def _bytes(text: Any) -> bytes:
         raise VectorError(_("bytes {value} is no hex").format(value=json.dumps(text))) from None
 
 
-def _compare(model: DeviceModel, decoded: Decoded, said: Mapping[str, Any], mapped: Mapped) -> list[str]:
+def _compare(
+    model: DeviceModel, decoded: Decoded, said: Mapping[str, Any], mapped: Iterable[Sample]
+) -> list[str]:
     ours = values_of(decoded)
     # A published object has no time for a value that the frame dates back: it stands where current ones do. Where the
     # frame has no current one, it is compared with the dated one.
     dated = {(s.metric, s.channel): s.time for s in decoded.samples if s.quality & Quality.HISTORY}
     theirs = {}
-    for s in mapped.samples:
+    for s in mapped:
         key = (s.metric, s.channel, s.time)
         theirs[key if key in ours else (*key[:2], dated.get(key[:2], s.time))] = s.value
     digits = _last_digits(model, said)
