@@ -11,7 +11,7 @@ from datetime import datetime
 
 from smartdorf.alerting.binding import BoundRules, Instance, Watchers, bind
 from smartdorf.alerting.memory import Agenda, Changes, EngineState, Evaluation, Observation, Series, View
-from smartdorf.alerting.moment import Moment, begin_of, is_of, surely_holds_not
+from smartdorf.alerting.moment import Moment, begin_of, is_of, surely_begins_nothing
 from smartdorf.alerting.state import (
     AlertKey,
     AlertState,
@@ -174,7 +174,7 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
     """
     key, rule = instance.key, instance.rule
     before = view.instance(key)
-    if before is None and fresh and surely_holds_not(view, instance, at):
+    if before is None and fresh and surely_begins_nothing(view, instance, at):
         return None
     if before is not None:  # data may be a moment older than the tick that came before it
         at = max(at, before.fired_at or before.since)

@@ -33,10 +33,10 @@ def is_of(view: View, instance: Instance, series: Series, time: datetime) -> boo
     return place is not None and place.id == instance.place.id
 
 
-def surely_holds_not(view: View, instance: Instance, at: datetime) -> bool:
-    """The short way to "no" for the usual case: one sensor, no times, nothing going on."""
+def surely_begins_nothing(view: View, instance: Instance, at: datetime) -> bool:
+    """The short way to "no" or "unknown" for the usual case: one sensor, no times, nothing going on."""
     plan, device_id = instance.plan, instance.sole
-    if device_id is None or plan.ages or plan.windows or plan.silence is not None:
+    if device_id is None or plan.ages or plan.silence is not None:
         return False
     slots = instance.template.copy()
     if plan.hour is not None:
@@ -49,7 +49,30 @@ def surely_holds_not(view: View, instance: Instance, at: datetime) -> bool:
             if instance.place is not None and not instance.installations[0].in_force(reading[1]):
                 return False
             slots[slot] = reading[0]
-    return instance.rule.when(slots) is False
+    for (slot, window), span in zip(plan.windows, instance.spans, strict=True):
+        known = view.series(device_id, window.name)
+        if len(known) > 1:
+            return False
+        reading = view.reading(known[0]) if known else None
+        if reading is None:
+            continue
+        if reading[1] > at:
+            return False
+        slots[slot] = window_of(view, instance, window, span, (known[0], reading), at)
+    return instance.rule.when(slots) is not True
+
+
+def window_of(
+    view: View, instance: Instance, window: Slot, span: timedelta, choice: Choice, at: datetime
+) -> float | None:
+    """What a sensor said in the last time, as far as it did so here."""
+    series, (_value, time) = choice
+    since = None
+    if instance.device is None:
+        here = (i.valid_from for i in instance.installations if i.covers(series[1], time))
+        since = max(here, default=None)
+    is_counter = instance.rule.quantities[window.name].kind == "counter"
+    return compute(window.function, view.readings_of(series), at, span, since=since, is_counter=is_counter)
 
 
 def current(view: View, instance: Instance, metric: str, at: datetime) -> list[Choice]:
@@ -164,19 +187,11 @@ class Moment:
             choice = choices[metric]
             slots[slot] = None if choice is None else choice[1][0]
         for (slot, window), span in zip(instance.plan.windows, instance.spans, strict=True):
-            slots[slot] = self._window(window, span, choices[window.name])
+            choice = choices[window.name]
+            slots[slot] = (
+                None if choice is None else window_of(self._view, instance, window, span, choice, self.at)
+            )
         return slots
-
-    def _window(self, window: Slot, span: timedelta, choice: Choice | None) -> float | None:
-        """What the chosen sensor said in the last time, as far as it did so here."""
-        if choice is None:
-            return None
-        series, (_value, time) = choice
-        here = (i.valid_from for i in self._instance.installations if i.covers(series[1], time))
-        since = None if self._instance.device is not None else max(here, default=None)
-        is_counter = self._instance.rule.quantities[window.name].kind == "counter"
-        readings = self._view.readings_of(series)
-        return compute(window.function, readings, self.at, span, since=since, is_counter=is_counter)
 
     # -- to be told ---------------------------------------------------------------------------------------------
 

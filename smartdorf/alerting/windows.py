@@ -64,8 +64,12 @@ def compute(
     if not first or len(held) < 2 or (since is not None and held[0][1] < since):
         return None  # nobody knows how it began, or what has been since
     longest = longest_gap(function, span)
-    times = [*map(_time, held), at]
-    if any(later - earlier > longest for earlier, later in pairwise(times)):
+    earlier = held[0][1]
+    for _value, time in held:
+        if time - earlier > longest:
+            return None
+        earlier = time
+    if at - earlier > longest:
         return None
     result = _FUNCTIONS[function](held, held[1:], is_counter)
     return result if result is not None and math.isfinite(result) else None

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import NamedTuple
 from uuid import UUID
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from smartdorf.decoding.plausible import Plausibility
@@ -25,13 +25,14 @@ STUCK_READINGS = 10  # a sensor that reports once a day is not stuck after two e
 ROLLOVER_SHARE = 1 / 8
 
 _HOUR = timedelta(hours=1)
+_OUT_OF_RANGE = int(Quality.OUT_OF_RANGE)
 _JUMP, _STUCK, _RESTARTING = int(Quality.JUMP), int(Quality.STUCK), int(Quality.RESTARTING)
 
 SeriesKey = tuple[int, int, str]  # device_id, channel, quantity
 Watched = Mapping[tuple[str, int], Plausibility]  # of a model, by quantity and channel
 
 
-class Known(NamedTuple):
+class Known(Struct, frozen=True, gc=False):
     """The last value of a series. ``base``: the last one that was no jump; ``since``: from when on it stands still."""
 
     time: datetime
@@ -111,6 +112,8 @@ def _jumped(before: Known, time: datetime, value: float, plausibility: Plausibil
     if plausibility.is_counter and value < before.value and value < before.base:
         size = plausibility.rollover
         return not (size and value + size - before.value <= size * ROLLOVER_SHARE)
+    if abs(value - before.value) <= plausibility.jump:
+        return False
     reach = plausibility.jump * max(1.0, (time - before.time) / _HOUR)
     return abs(value - before.value) > reach and abs(value - before.base) > reach
 
@@ -144,13 +147,16 @@ def _flags(rows: Rows, batch: SeriesBatch, watched: Watched, *, is_restarting: b
     """Which of the measurements, by number, get which flags."""
     samples, device_id = rows.samples, rows.uplink.device_id
     flags = dict.fromkeys(range(len(samples)), _RESTARTING) if is_restarting else {}
-    if not watched:
+    if not watched or not samples:
         return flags
-    for number in sorted(range(len(samples)), key=lambda number: samples[number].time):
+    numbers: Iterable[int] = range(len(samples))
+    if samples[0].time is not samples[-1].time:  # nearly always all are of one time
+        numbers = sorted(numbers, key=lambda number: samples[number].time)
+    for number in numbers:
         sample = samples[number]
         plausibility = watched.get((sample.metric, sample.channel))
         # one that is out of range has its flag, and says nothing of the next
-        if plausibility is None or sample.quality & Quality.OUT_OF_RANGE:
+        if plausibility is None or sample.quality & _OUT_OF_RANGE:
             continue
         if found := batch.judge((device_id, sample.channel, sample.metric), sample, plausibility):
             flags[number] = flags.get(number, 0) | found

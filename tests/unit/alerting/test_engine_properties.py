@@ -191,10 +191,10 @@ def test_ticks_in_between_do_not_change_what_fires_by_time(steps: list[object], 
 def test_the_short_way_to_no_agrees_with_the_long_one(steps: list[object]) -> None:
     short, long = village(), village()
     run(short, steps)
-    original = engine.surely_holds_not
-    engine.surely_holds_not = lambda view, instance, at: False
+    original = engine.surely_begins_nothing
+    engine.surely_begins_nothing = lambda view, instance, at: False
     try:
         run(long, steps)
     finally:
-        engine.surely_holds_not = original
+        engine.surely_begins_nothing = original
     assert short.log == long.log
