@@ -44,8 +44,12 @@ async def work_off_requests(pipeline: Pipeline, clock: Clock) -> None:
     """Do all that was asked for, in slices between which live batches get their turn."""
     while await _replay_some(pipeline, clock):
         pass
-    for request in await _redecode_requests(pipeline):
+    requests = await _redecode_requests(pipeline)
+    for request in requests:
         await _redecode(pipeline, request)
+    if requests:  # once for all: a hundred sensors may be onboarded in a morning
+        async with pipeline.writer.turn:
+            await pipeline.writer.patiently(pipeline.writer.reload_windows)
 
 
 async def _replay_some(pipeline: Pipeline, clock: Clock) -> bool:
@@ -116,8 +120,6 @@ async def _redecode(pipeline: Pipeline, request: RedecodeRequest) -> None:
         if refusal:
             size, refusal = SLICE, ""
         after = (stored[-1].time, stored[-1].deduplication_id)
-    async with writer.turn:
-        await writer.patiently(writer.reload_windows)
     log.info("stored uplinks decoded anew", device_id=request.device_id, uplinks=count)
 
 
