@@ -1,5 +1,7 @@
 """The life of one alert: inactive → pending → firing → inactive. Pure functions of their arguments.
 
+Closed by hand, it is as if inactive, but for newer data only: else a silence would begin again by itself.
+
 Knows what was decided (the condition holds, does not hold, is unknown), not how, and keeps nothing.
 """
 
@@ -13,7 +15,7 @@ from msgspec import Struct
 
 from smartdorf.config.rule import Hold
 
-Phase = Literal["pending", "firing"]
+Phase = Literal["pending", "firing", "closed"]
 Kind = Literal["pending", "fired", "resolved", "dropped"]
 
 
@@ -29,7 +31,7 @@ class AlertState(Struct, frozen=True):
     """What is kept of an instance that is not inactive: exactly table rule_state."""
 
     phase: Phase
-    since: datetime  # when the condition began to hold
+    since: datetime  # when the condition began to hold; of a closed one, when it was closed
     readings: int  # fresh values for which it held, while pending
     fired_at: datetime | None = None
 
@@ -70,6 +72,14 @@ def advance_alert(
 
     Unknown keeps the state. Only fresh data resolves: time alone does not, whatever the conditions say.
     """
+    if state is not None and state.phase == "closed":
+        return _advance(None, hold, verdict, at) if verdict.fresh and at > state.since else (state, None)
+    return _advance(state, hold, verdict, at)
+
+
+def _advance(
+    state: AlertState | None, hold: Hold, verdict: Verdict, at: datetime
+) -> tuple[AlertState | None, Kind | None]:
     if state is None:
         if verdict.holds is not True:
             return None, None

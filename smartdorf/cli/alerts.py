@@ -1,9 +1,9 @@
-"""smartdorf alerts: what is open, why, and who was told."""
+"""smartdorf alerts: what is open, why, and who was told. What people do with them is in ``alerts_act``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -13,10 +13,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from smartdorf.cli import alerts_act
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json, run_async, settings_or_exit
 from smartdorf.clock import Clock
 from smartdorf.db import alerts as db
-from smartdorf.db.alerts import AlertEvent, AlertRow, Told
+from smartdorf.db.alerts import Act, AlertEvent, AlertRow, Told
 from smartdorf.db.pool import connected
 from smartdorf.errors import NotFoundError, UsageError
 from smartdorf.i18n import current_language
@@ -25,6 +26,10 @@ from smartdorf.local_time import time_text
 from smartdorf.notify.message import in_language, input_label, inputs_text, value_text
 
 app = typer.Typer(no_args_is_help=True, help="Alerts: what is open, why, and who was told.")
+app.command()(alerts_act.ack)
+app.command()(alerts_act.comment)
+app.command()(alerts_act.resolve)
+app.command()(alerts_act.verdict)
 
 # A value counts as unknown after three missed uplinks; a sensor of unknown habits is given a day.
 MISSED_UPLINKS = 3
@@ -131,7 +136,7 @@ def alerts_table(
         table.add_row(
             str(row.id or "–"),
             time_text(row.since, language),
-            severity_text(row),
+            "\n".join(filter(None, [severity_text(row), *marks(row)])),
             Text("\n".join(filter(None, [title, in_language(row.summary, language)]))),
             Text(row.place or row.device),
             Text(told_text(row)),
@@ -146,6 +151,19 @@ def severity_text(row: AlertRow) -> str:
     names = {"info": _("info"), "warning": _("warning"), "critical": _("critical")}
     name = names.get(row.severity, row.severity)
     return _("{severity}, over").format(severity=name) if row.state == "resolved" else name
+
+
+def marks(row: AlertRow) -> Iterator[str]:
+    """What people have said of it: acknowledged, a verdict."""
+    if row.acknowledged is not None and row.state == "firing":
+        yield _("acknowledged")
+    if row.verdict is not None:
+        yield verdict_text(row.verdict.verdict)
+
+
+def verdict_text(verdict: str | None) -> str:
+    texts = {"true": _("true alarm"), "false": _("false alarm"), "drill": _("drill")}
+    return texts[verdict or "true"]
 
 
 def told_text(row: AlertRow) -> str:
@@ -214,8 +232,18 @@ def alert_page(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta] 
     else:
         lines.append(in_language(row.action, language))
         lines.append(_("Last value: {state}").format(state=value_state(row, now, intervals or {})))
+    if row.acknowledged is not None:
+        text = _("Acknowledged by {who}, {time}.")
+        lines.append(_signed(text, row.acknowledged))
+    if row.verdict is not None:
+        text = _("Verdict: {verdict}, by {who}, {time}.")
+        lines.append(_signed(text, row.verdict, verdict=verdict_text(row.verdict.verdict)))
     facts = _("Rule {rule}, {severity}").format(rule=row.rule, severity=severity_text(row))
     return "\n".join(line for line in [*lines, facts] if line)
+
+
+def _signed(text: str, act: Act, **further: str) -> str:
+    return text.format(who=act.actor, time=time_text(act.time, current_language()), **further)
 
 
 def timeline(events: Iterable[AlertEvent], told: Iterable[Told]) -> list[tuple[datetime, str]]:
@@ -227,13 +255,27 @@ def timeline(events: Iterable[AlertEvent], told: Iterable[Told]) -> list[tuple[d
 
 def _event_text(event: AlertEvent) -> str:
     language = current_language()
-    name = _("fired") if event.kind == "fired" else _("over")
-    parts = [f"{name}: {in_language(event.summary, language)}"]
+    parts = [_event_name(event)]
+    if event.kind in ("fired", "resolved"):
+        parts[0] += f": {in_language(event.summary, language)}"
+    if event.comment:
+        parts[0] += f": {event.comment}"
     if event.reason:
         parts.append(_("reason: {reason}").format(reason=event.reason))
     if event.recorded_at - event.time > timedelta(minutes=5):
         parts.append(_("known here only {time}").format(time=time_text(event.recorded_at, language)))
     return "; ".join(parts)
+
+
+def _event_name(event: AlertEvent) -> str:
+    names = {
+        "fired": _("fired"),
+        "resolved": _("closed by {who}") if event.actor else _("over"),
+        "acknowledged": _("acknowledged by {who}"),
+        "commented": _("{who} says"),
+        "verdict": _("{who} judges: {verdict}"),
+    }
+    return names[event.kind].format(who=event.actor, verdict=verdict_text(event.verdict))
 
 
 def _told_line(told: Told) -> str:
@@ -256,8 +298,14 @@ def alert_json(
     return row._asdict() | {
         "inputs": _inputs_json(row.inputs),
         "told": [told._asdict() for told in row.told],
+        "acknowledged": _act_json(row.acknowledged),
+        "verdict": _act_json(row.verdict),
         "value_unknown": is_unknown(row, now, intervals or {}),
     }
+
+
+def _act_json(act: Act | None) -> dict[str, Any] | None:
+    return act._asdict() if act is not None else None
 
 
 def _inputs_json(inputs: Iterable[db.Input]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Alerts as people look at them: lists, one alert with its history, and who was told.
 
-Reading only; alerts are opened and closed by ``db/transitions.py`` in the transaction of the uplink.
+Reading only; alerts are opened and closed by ``db/transitions.py`` in the transaction of the uplink, and what people
+do with them is in ``db/lifecycle.py``.
 """
 
 from __future__ import annotations
@@ -35,6 +36,14 @@ class Told(NamedTuple):
     result: str | None
 
 
+class Act(NamedTuple):
+    """What somebody has said of an alert, and when."""
+
+    actor: str
+    time: datetime
+    verdict: str | None = None  # true | false | drill
+
+
 class AlertRow(NamedTuple):
     """One alert, or one pending condition (``id`` None)."""
 
@@ -54,17 +63,22 @@ class AlertRow(NamedTuple):
     models: tuple[str, ...]  # sensor models that watch the place
     last_value_at: datetime | None  # of the inputs, or of anything where the rule has no measured input
     told: tuple[Told, ...] = ()
+    acknowledged: Act | None = None
+    verdict: Act | None = None  # the last one
 
 
 class AlertEvent(NamedTuple):
     """One step in the history of an alert."""
 
-    kind: str  # fired | resolved
+    kind: str  # fired | resolved | acknowledged | commented | verdict
     time: datetime
     recorded_at: datetime
     summary: Mapping[str, str]
     inputs: tuple[Input, ...]
     reason: str | None
+    actor: str | None = None  # None: the rule
+    comment: str | None = None
+    verdict: str | None = None
 
 
 def read_texts(text: str) -> dict[str, str]:
@@ -145,8 +159,12 @@ _TOLD = """
     WHERE e.alert_id = ANY ($1::bigint[]) ORDER BY o.id
 """
 _EVENTS = """
-    SELECT kind, time, recorded_at, summary::text, inputs::text, reason FROM alert_event
+    SELECT kind, time, recorded_at, summary::text, inputs::text, reason, actor, comment, verdict FROM alert_event
     WHERE alert_id = $1 ORDER BY id
+"""
+_ACTS = """
+    SELECT DISTINCT ON (alert_id, kind) alert_id, kind, actor, time, verdict FROM alert_event
+    WHERE alert_id = ANY ($1::bigint[]) AND kind IN ('acknowledged', 'verdict') ORDER BY alert_id, kind, id DESC
 """
 
 
@@ -167,7 +185,7 @@ async def find_alert(connection: asyncpg.Connection, alert_id: int) -> AlertRow 
 
 async def fetch_pending(connection: asyncpg.Connection) -> list[AlertRow]:
     """Conditions that hold, but not yet for long enough; the oldest first."""
-    return [_alert(row, ()) for row in await connection.fetch(_PENDING)]
+    return [_alert(row) for row in await connection.fetch(_PENDING)]
 
 
 async def fetch_events(connection: asyncpg.Connection, alert_id: int) -> list[AlertEvent]:
@@ -180,6 +198,9 @@ async def fetch_events(connection: asyncpg.Connection, alert_id: int) -> list[Al
             read_texts(row["summary"]),
             read_inputs(row["inputs"]),
             row["reason"],
+            row["actor"],
+            row["comment"],
+            row["verdict"],
         )
         for row in await connection.fetch(_EVENTS, alert_id)
     ]
@@ -198,17 +219,20 @@ async def _with_told(connection: asyncpg.Connection, rows: list[asyncpg.Record])
     told: dict[int, list[Told]] = {row["id"]: [] for row in rows}
     for entry in await connection.fetch(_TOLD, list(told)):
         told[entry["alert_id"]].append(Told(*tuple(entry)[1:]))
-    return [_alert(row, told[row["id"]]) for row in rows]
+    acts: dict[int, dict[str, Act]] = {row["id"]: {} for row in rows}
+    for entry in await connection.fetch(_ACTS, list(acts)):
+        acts[entry["alert_id"]][entry["kind"]] = Act(entry["actor"], entry["time"], entry["verdict"])
+    return [
+        _alert(row)._replace(
+            told=tuple(told[row["id"]]),
+            acknowledged=acts[row["id"]].get("acknowledged"),
+            verdict=acts[row["id"]].get("verdict"),
+        )
+        for row in rows
+    ]
 
 
-def _alert(row: asyncpg.Record, told: list[Told] | tuple[Told, ...]) -> AlertRow:
+def _alert(row: asyncpg.Record) -> AlertRow:
     texts = {name: read_texts(row[name]) for name in ("title", "summary", "action")}
-    return AlertRow(
-        **{
-            **row,
-            **texts,
-            "inputs": read_inputs(row["inputs"]),
-            "models": tuple(row["models"]),
-            "told": tuple(told),
-        }
-    )
+    inputs, models = read_inputs(row["inputs"]), tuple(row["models"])
+    return AlertRow(**{**row, **texts, "inputs": inputs, "models": models})

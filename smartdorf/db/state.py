@@ -54,7 +54,7 @@ class RuleStateRow(NamedTuple):
     rule: str
     subject_kind: str
     subject_id: int
-    phase: Literal["pending", "firing"]
+    phase: Literal["pending", "firing", "closed"]
     since: datetime
     readings: int
     fired_at: datetime | None

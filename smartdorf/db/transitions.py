@@ -105,7 +105,7 @@ async def record_change(connection: asyncpg.Connection, change: Change, now: dat
         )
     else:
         alert_id = await connection.fetchval(_CLOSE_ALERT, change.rule, *subject, change.time)
-        if alert_id is None:  # closed by hand in the database: there is nobody to tell
+        if alert_id is None:  # closed in the database itself: there is nobody to tell
             return
     event_id = await connection.fetchval(
         _ADD_EVENT, alert_id, change.kind, change.time, now, summary, inputs, change.reason
@@ -113,4 +113,11 @@ async def record_change(connection: asyncpg.Connection, change: Change, now: dat
     if change.kind == "fired":
         await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, now)
     else:
-        await connection.execute(_TELL_THE_END, event_id, alert_id, change.stale, now)
+        await tell_the_end(connection, event_id, alert_id, now, stale=change.stale)
+
+
+async def tell_the_end(
+    connection: asyncpg.Connection, event_id: int, alert_id: int, now: datetime, *, stale: bool
+) -> None:
+    """Put one line into the outbox for each receiver that was to hear of the beginning."""
+    await connection.execute(_TELL_THE_END, event_id, alert_id, stale, now)

@@ -236,7 +236,7 @@ class Pipeline:
         memory.directory, memory.gateways = directory, gateways
         memory.ledger.apply(ledger)
         memory.series.apply(series)
-        self._after(memory, evaluation, told=told)
+        self.committed(memory, evaluation, told=told)
         stored = [made.uplink for key, (_uplink, made) in first.items() if key in new]
         self._count(items, stored, directory, further.missing_frames, perf_counter() - started)
 
@@ -282,7 +282,8 @@ class Pipeline:
             return known
         return self._with_rows(known, directory, gateways, metrics, pack=False)  # written at once
 
-    def _after(self, memory: Memory, evaluation: Evaluation, *, told: bool) -> None:
+    def committed(self, memory: Memory, evaluation: Evaluation, *, told: bool) -> None:
+        """The evaluation is in the database: memory follows, and the notifier is woken."""
         memory.state.apply(evaluation)
         self._metrics.count_transitions(
             t.kind for t in evaluation.transitions if t.kind in ("fired", "resolved")
@@ -322,7 +323,7 @@ class Pipeline:
             return
         async with self.writer.transaction() as connection:
             told = await write_evaluation(connection, evaluation, memory.rules, now)
-        self._after(memory, evaluation, told=told)
+        self.committed(memory, evaluation, told=told)
 
     # -- counting -------------------------------------------------------------------------------------------
 

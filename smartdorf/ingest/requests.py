@@ -1,7 +1,7 @@
-"""Work that people asked for: quarantined messages tried again, stored uplinks of a device decoded anew.
+"""Work that people asked for: alerts closed, quarantined messages tried again, stored uplinks decoded anew.
 
-Both go through the one writer. What is decoded anew is stored, and becomes the latest value where it is the newest;
-it does not pass the rules: an alert about the past helps nobody.
+All of it goes through the one writer. What is decoded anew is stored, and becomes the latest value where it is the
+newest; it does not pass the rules: an alert about the past helps nobody.
 """
 
 from __future__ import annotations
@@ -15,11 +15,12 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from smartdorf.alerting.engine import Changes, Evaluation
+from smartdorf.alerting.engine import AlertKey, AlertState, Changes, Evaluation, Transition
 from smartdorf.alerting.memory import Series
 from smartdorf.alerting.windows import Reading
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
+from smartdorf.db import lifecycle
 from smartdorf.db import requests as db_requests
 from smartdorf.db.requests import QuarantinedMessage, RedecodedRow, RedecodeRequest, StoredUplink
 from smartdorf.db.stages import MeasurementRow, Packed
@@ -42,14 +43,37 @@ REPLAYED_AT_ONCE = 20  # messages in memory; one may have two megabytes
 
 async def work_off_requests(pipeline: Pipeline, clock: Clock) -> None:
     """Do all that was asked for, in slices between which live batches get their turn."""
+    await _close_alerts(pipeline, clock)
     while await _replay_some(pipeline, clock):
-        pass
+        await _close_alerts(pipeline, clock)
     requests = await _redecode_requests(pipeline)
     for request in requests:
         await _redecode(pipeline, request)
     if requests:  # once for all: a hundred sensors may be onboarded in a morning
         async with pipeline.writer.turn:
             await pipeline.writer.patiently(pipeline.writer.reload_windows)
+
+
+async def _close_alerts(pipeline: Pipeline, clock: Clock) -> None:
+    """Close what people want closed, in the database and in memory: the rules see it as closed from now on."""
+    writer = pipeline.writer
+
+    async def close() -> None:
+        memory, now = await writer.open(), clock.now()
+        async with writer.transaction() as connection:
+            closed = await lifecycle.close_requested(connection, now)
+        if not closed:
+            return
+        states = {
+            AlertKey(row.rule, row.subject_kind, row.subject_id): AlertState("closed", row.since, 0)
+            for row in closed
+        }
+        ends = [Transition(key, "resolved", state.since, state.since) for key, state in states.items()]
+        changes = Changes(dict(states), {}, {}, dict.fromkeys(states), {})
+        pipeline.committed(memory, Evaluation(memory.rules, changes, ends), told=True)
+
+    async with writer.turn:
+        await writer.patiently(close)
 
 
 async def _replay_some(pipeline: Pipeline, clock: Clock) -> bool:

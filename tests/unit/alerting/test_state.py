@@ -94,3 +94,18 @@ def test_only_a_duration_with_its_readings_together_is_due_by_itself() -> None:
     assert due_of(pending(1), TWO_READINGS) is None
     assert due_of(FIRING, HALF_AN_HOUR) is None
     assert due_of(None, HALF_AN_HOUR) is None
+
+
+def test_what_was_closed_by_hand_stays_so_until_newer_data_say_that_it_holds() -> None:
+    closed = AlertState("closed", NOON, 0)
+    assert advance_alert(closed, AT_ONCE, time_passes(True), HALF_PAST) == (closed, None)
+    assert advance_alert(closed, AT_ONCE, data(True), NOON) == (closed, None)  # late data
+    assert advance_alert(closed, AT_ONCE, data(True), HALF_PAST) == (
+        AlertState("firing", HALF_PAST, 1, HALF_PAST),
+        "fired",
+    )
+    assert advance_alert(closed, TWO_READINGS, data(True), HALF_PAST) == (
+        AlertState("pending", HALF_PAST, 1),
+        "pending",
+    )
+    assert advance_alert(closed, AT_ONCE, data(False), HALF_PAST) == (None, None)
