@@ -182,7 +182,8 @@ def _told_entry(told: Told) -> str:
     if told.state == "waiting" and told.attempts:
         text = _("{receiver}: NOT YET, failed {attempts}×")
         return text.format(receiver=told.receiver, attempts=told.attempts)
-    words = {"waiting": _("not yet"), "skipped": _("not told"), "failed": _("FAILED")}
+    not_told = _("silenced") if told.silence is not None else _("not told")
+    words = {"waiting": _("not yet"), "skipped": not_told, "failed": _("FAILED")}
     return f"{told.receiver}: {words[told.state]}"
 
 
@@ -286,9 +287,12 @@ def _told_line(told: Told) -> str:
         "failed": _("{receiver} could not be told {subject}, given up after {attempts} attempt(s): {result}"),
         "waiting": _("{receiver} to be told {subject}, {attempts} attempt(s) so far: {result}"),
     }
-    return texts[told.state].format(
+    line = texts[told.state].format(
         receiver=told.receiver, subject=subject, attempts=told.attempts, result=told.result or "–"
     )
+    if told.silence is not None and told.state != "skipped":
+        line += _("; held back before by silence {number}").format(number=told.silence)
+    return line
 
 
 def alert_json(

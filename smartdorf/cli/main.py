@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from smartdorf.cli import alerts, bench, db, decoders, devices, places, quarantine, rules
+from smartdorf.cli import alerts, bench, db, decoders, devices, places, quarantine, rules, silences
 from smartdorf.cli.check import check
 from smartdorf.cli.context import stderr
 from smartdorf.cli.demo import demo
@@ -46,6 +46,7 @@ app.add_typer(places.app, name="places")
 app.add_typer(decoders.app, name="decoders")
 app.add_typer(rules.app, name="rules")
 app.add_typer(alerts.app, name="alerts")
+app.add_typer(silences.app, name="silences")
 app.add_typer(quarantine.app, name="quarantine")
 app.command()(replay)
 app.command()(export)

@@ -34,6 +34,7 @@ class Told(NamedTuple):
     next_attempt_at: datetime
     finished_at: datetime | None
     result: str | None
+    silence: int | None = None  # the last that held it back
 
 
 class Act(NamedTuple):
@@ -102,14 +103,16 @@ def read_inputs(text: str) -> tuple[Input, ...]:
 
 
 def names_of_subject(alias: str, time: str) -> str:
-    """SQL that adds ``subject`` (place, device, device_ids, models) to a row with subject_kind and subject_id.
+    """SQL that adds ``subject`` to a row with subject_kind and subject_id.
 
-    A place alert names the devices that watched the place at ``time``; a device alert the places it watched.
+    It has place and device (names), place_ids, device_ids and models. A place alert names the devices that watched
+    the place at ``time``; a device alert the places it watched.
     """
     return f"""
     LEFT JOIN LATERAL (
         SELECT coalesce(string_agg(DISTINCT p.name, ', '), '') AS place,
                coalesce(string_agg(DISTINCT coalesce(nullif(d.name, ''), d.dev_eui), ', '), '') AS device,
+               array_agg(DISTINCT p.id) FILTER (WHERE p.id IS NOT NULL) AS place_ids,
                array_agg(DISTINCT d.id) FILTER (WHERE d.id IS NOT NULL) AS device_ids,
                coalesce(array_agg(DISTINCT d.model) FILTER (WHERE d.model IS NOT NULL), '{{}}') AS models
         FROM (VALUES (CASE {alias}.subject_kind WHEN 'place' THEN {alias}.subject_id END,
@@ -154,7 +157,7 @@ _PENDING = f"""
     WHERE s.phase = 'pending' ORDER BY s.since
 """
 _TOLD = """
-    SELECT e.alert_id, o.receiver, e.kind, o.state, o.attempts, o.next_attempt_at, o.finished_at, o.result
+    SELECT e.alert_id, o.receiver, e.kind, o.state, o.attempts, o.next_attempt_at, o.finished_at, o.result, o.silence_id
     FROM outbox o JOIN alert_event e ON e.id = o.alert_event_id
     WHERE e.alert_id = ANY ($1::bigint[]) ORDER BY o.id
 """

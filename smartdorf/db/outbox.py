@@ -11,8 +11,18 @@ import asyncpg
 
 from smartdorf.db.alerts import Input, names_of_subject, read_inputs, read_texts
 from smartdorf.db.pool import mapped_errors
+from smartdorf.db.silences import covering
 
 Outcome = Literal["sent", "skipped", "failed"]
+
+
+class Hush(NamedTuple):
+    """A silence that covers the alert."""
+
+    id: int
+    created_by: str
+    reason: str
+    until: datetime
 
 
 class OutboxRow(NamedTuple):
@@ -37,6 +47,8 @@ class OutboxRow(NamedTuple):
     inputs: tuple[Input, ...]
     place: str
     device: str
+    held: bool = False  # a silence held it back before
+    silence: Hush | None = None  # in force now
 
 
 # What is over is said in the words in which it was told; only an end that is not the data's has words of its own.
@@ -49,11 +61,13 @@ _DUE = f"""
            subject.device,
            EXISTS (SELECT FROM outbox t JOIN alert_event f ON f.id = t.alert_event_id
                    WHERE f.alert_id = a.id AND f.kind = 'fired' AND t.receiver = o.receiver AND t.state = 'sent')
-               AS told
+               AS told,
+           o.silence_id IS NOT NULL AS held, s.id AS silence_id, s.created_by, s.reason AS silence_reason, s.until
     FROM outbox o
     JOIN alert_event e ON e.id = o.alert_event_id
     JOIN alert a ON a.id = e.alert_id
     {names_of_subject("a", "a.fired_at")}
+    LEFT JOIN LATERAL ({covering("a", "subject", "$1")}) s ON e.kind = 'fired'
     WHERE o.state = 'waiting' AND o.next_attempt_at <= $1
       AND ($2::text IS NULL OR o.receiver = $2) AND o.receiver <> ALL ($3::text[])
       AND ($4 OR NOT o.stale)
@@ -85,13 +99,17 @@ async def fetch_due(
 
 
 def _row(row: asyncpg.Record) -> OutboxRow:
+    fields = dict(row)
+    hush = Hush(*(fields.pop(name) for name in ("silence_id", "created_by", "silence_reason", "until")))
     texts = {name: read_texts(row[name]) for name in ("title", "summary", "action")}
-    return OutboxRow(**{**row, **texts, "inputs": read_inputs(row["inputs"])})
+    fields |= texts | {"inputs": read_inputs(row["inputs"])}
+    return OutboxRow(**fields, silence=hush if hush.id is not None else None)
 
 
 # Told rows are never touched again, whatever arrives late.
 _FINISH = """
-    UPDATE outbox SET state = $2, attempts = $3, result = $4, finished_at = $5 WHERE id = $1 AND state = 'waiting'
+    UPDATE outbox SET state = $2, attempts = $3, result = $4, finished_at = $5,
+                      silence_id = coalesce($6, silence_id) WHERE id = $1 AND state = 'waiting'
 """
 _POSTPONE = """
     UPDATE outbox SET attempts = $2, result = $3, next_attempt_at = $4 WHERE id = $1 AND state = 'waiting'
@@ -99,11 +117,36 @@ _POSTPONE = """
 
 
 async def finish(
-    pool: asyncpg.Pool, row_id: int, outcome: Outcome, attempts: int, result: str, now: datetime
+    pool: asyncpg.Pool,
+    row_id: int,
+    outcome: Outcome,
+    attempts: int,
+    result: str,
+    now: datetime,
+    silence: int | None = None,
 ) -> None:
-    """Close the row: sent, skipped or given up, with the receiver's answer or the reason."""
+    """Close the row: sent, skipped or given up, with the receiver's answer or the reason.
+
+    ``silence``: the one for which it is skipped, until that is over.
+    """
     with mapped_errors():
-        await pool.execute(_FINISH, row_id, outcome, attempts, result, now)
+        await pool.execute(_FINISH, row_id, outcome, attempts, result, now, silence)
+
+
+# What somebody has acknowledged meanwhile is known: it stays quiet.
+_RELEASE = """
+    UPDATE outbox o SET state = 'waiting', finished_at = NULL, next_attempt_at = $1
+    FROM silence s, alert_event e, alert a
+    WHERE o.state = 'skipped' AND s.id = o.silence_id AND coalesce(s.expired_at, s.until) <= $1
+      AND e.id = o.alert_event_id AND a.id = e.alert_id AND a.state = 'firing'
+      AND NOT EXISTS (SELECT FROM alert_event k WHERE k.alert_id = a.id AND k.kind = 'acknowledged')
+"""
+
+
+async def release(pool: asyncpg.Pool, now: datetime) -> bool:
+    """What a silence held back and still holds waits to be told, once the silence is over."""
+    with mapped_errors():
+        return str(await pool.execute(_RELEASE, now)) != "UPDATE 0"
 
 
 async def postpone(

@@ -19,9 +19,11 @@ import structlog
 
 from smartdorf.clock import Clock
 from smartdorf.db import alerts, outbox
-from smartdorf.db.outbox import OutboxRow
+from smartdorf.db.outbox import Hush, OutboxRow
 from smartdorf.errors import DatabaseUnavailableError
+from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
+from smartdorf.local_time import time_text
 from smartdorf.metrics import Metrics
 from smartdorf.notify.log import MissingReceiver
 from smartdorf.notify.message import in_language
@@ -50,9 +52,17 @@ def retry_delay(attempts: int, jitter: float, wish: float = 0.0) -> timedelta:
 def reason_to_skip(row: OutboxRow) -> str | None:
     """Why this row is not told at all; None where it is."""
     if row.kind == "fired":
-        return _("over before it could be told") if row.stale and row.resolved_at is not None else None
+        if (row.stale or row.held) and row.resolved_at is not None:
+            return _("over before it could be told")
+        return _silenced(row.silence) if row.silence is not None else None
     # nobody wants to hear that something is over which they never heard of
     return None if row.told else _("its beginning was not told to this receiver")
+
+
+def _silenced(silence: Hush) -> str:
+    text = _("silenced by {who} until {time}: {reason}")
+    time = time_text(silence.until, current_language())
+    return text.format(who=silence.created_by, time=time, reason=silence.reason)
 
 
 def notification(row: OutboxRow, language: str, base_url: str | None) -> Notification:
@@ -137,6 +147,7 @@ class Notifier:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._serve(desk), name=f"notify {desk.name}") for desk in self._desks]
             tasks.append(group.create_task(self._count(), name="notify count"))
+            tasks.append(group.create_task(self._release(), name="notify after silences"))
             await self._stop.wait()
             _done, late = await asyncio.wait(tasks, timeout=self._grace)
             for task in late:
@@ -175,7 +186,7 @@ class Notifier:
 
     async def _deliver(self, desk: _Desk, row: OutboxRow) -> None:
         if reason := reason_to_skip(row):
-            await self._finish(row, "skipped", row.attempts, reason)
+            await self._finish(row, "skipped", row.attempts, reason, row.silence)
             return
         receiver = desk.receiver or MissingReceiver(row.receiver, self._known)
         try:
@@ -219,10 +230,17 @@ class Notifier:
             reason=_short(str(error)),
         )
 
-    async def _finish(self, row: OutboxRow, outcome: outbox.Outcome, attempts: int, result: str) -> None:
-        result = _short(result)
+    async def _finish(
+        self,
+        row: OutboxRow,
+        outcome: outbox.Outcome,
+        attempts: int,
+        result: str,
+        silence: Hush | None = None,
+    ) -> None:
+        result, number = _short(result), silence.id if silence is not None else None
         await self._record(
-            partial(outbox.finish, self._pool, row.id, outcome, attempts, result, self._clock.now())
+            partial(outbox.finish, self._pool, row.id, outcome, attempts, result, self._clock.now(), number)
         )
         self._metrics.count_notification(row.receiver, outcome)
         say = log.error if outcome == "failed" else log.info
@@ -245,6 +263,16 @@ class Notifier:
                 await asyncio.sleep(self._poll)
             else:
                 return
+
+    async def _release(self) -> None:
+        """What a silence held back is told once it is over."""
+        while not self._stop.is_set():
+            try:
+                if await outbox.release(self._pool, self._clock.now()):
+                    self.wake()
+            except DatabaseUnavailableError:
+                pass  # the tasks beside this one say so
+            await _wait(self._stop, self._poll)
 
     async def _count(self) -> None:
         """Keep the gauges that only the database knows."""
