@@ -47,6 +47,8 @@ class OutboxRow(NamedTuple):
     inputs: tuple[Input, ...]
     place: str
     device: str
+    recorded_at: datetime
+    summary_id: int | None = None  # it was put together with all that have the same
     held: bool = False  # a silence held it back before
     silence: Hush | None = None  # in force now
 
@@ -54,7 +56,8 @@ class OutboxRow(NamedTuple):
 # What is over is said in the words in which it was told; only an end that is not the data's has words of its own.
 # A resolved row waits for the fired row of its receiver, so that nobody reads "over" before "full".
 _DUE = f"""
-    SELECT o.id, o.receiver, o.attempts, o.stale, e.kind, e.time, e.reason, a.id AS alert_id, a.rule, a.severity,
+    SELECT o.id, o.receiver, o.attempts, o.stale, e.kind, e.time, e.reason, e.recorded_at, o.summary_id,
+           a.id AS alert_id, a.rule, a.severity,
            a.since, a.resolved_at, a.title::text,
            (CASE WHEN e.kind = 'resolved' AND e.reason IS NULL THEN a.summary ELSE e.summary END)::text AS summary,
            a.action::text, e.inputs::text, subject.place,
@@ -75,7 +78,7 @@ _DUE = f"""
            OR NOT EXISTS (SELECT FROM outbox w JOIN alert_event f ON f.id = w.alert_event_id
                           WHERE f.alert_id = a.id AND f.kind = 'fired' AND w.receiver = o.receiver
                             AND w.state = 'waiting'))
-    ORDER BY o.attempts, o.id
+    ORDER BY o.attempts, coalesce(o.summary_id, o.id), o.id
     LIMIT $5
 """
 
@@ -90,6 +93,8 @@ async def fetch_due(
     limit: int,
 ) -> list[OutboxRow]:
     """What can be told now, never tried ones first: a new alert does not queue behind old failures.
+
+    What was put together into one message stands side by side.
 
     ``receiver`` None: of all receivers but ``except_receivers``.
     """
@@ -106,31 +111,65 @@ def _row(row: asyncpg.Record) -> OutboxRow:
     return OutboxRow(**fields, silence=hush if hush.id is not None else None)
 
 
+# Told, or tried and to be told: these are on the receiver's phone one by one.
+_LATELY = """
+    SELECT o.receiver, a.rule, e.kind, count(*) FROM (
+        SELECT receiver, alert_event_id FROM outbox WHERE state = 'sent' AND finished_at > $1
+        UNION ALL
+        SELECT receiver, alert_event_id FROM outbox WHERE state = 'waiting' AND attempts > 0 AND summary_id IS NULL
+    ) o JOIN alert_event e ON e.id = o.alert_event_id JOIN alert a ON a.id = e.alert_id
+    WHERE $2::text IS NULL OR o.receiver = $2 GROUP BY 1, 2, 3
+"""
+
+
+async def count_lately(
+    pool: asyncpg.Pool, since: datetime, receiver: str | None
+) -> dict[tuple[str, str, str], int]:
+    """How many were told since then, and how many are being told one by one, by receiver, rule and kind."""
+    with mapped_errors():
+        rows = await pool.fetch(_LATELY, since, receiver)
+    return {(row[0], row[1], row[2]): row[3] for row in rows}
+
+
+# The number comes from the sequence of the rows' own: a receiver that knows messages by it sees no two alike.
+_PUT_TOGETHER = """
+    WITH message AS MATERIALIZED (SELECT nextval(pg_get_serial_sequence('outbox', 'id')) AS id)
+    UPDATE outbox SET summary_id = message.id FROM message WHERE outbox.id = ANY ($1::bigint[]) RETURNING message.id
+"""
+
+
+async def put_together(pool: asyncpg.Pool, row_ids: Collection[int]) -> int:
+    """From now on these rows are told in one message; returns its number."""
+    with mapped_errors():
+        return int(await pool.fetchval(_PUT_TOGETHER, list(row_ids)))
+
+
 # Told rows are never touched again, whatever arrives late.
 _FINISH = """
     UPDATE outbox SET state = $2, attempts = $3, result = $4, finished_at = $5,
-                      silence_id = coalesce($6, silence_id) WHERE id = $1 AND state = 'waiting'
+                      silence_id = coalesce($6, silence_id) WHERE id = ANY ($1::bigint[]) AND state = 'waiting'
 """
 _POSTPONE = """
-    UPDATE outbox SET attempts = $2, result = $3, next_attempt_at = $4 WHERE id = $1 AND state = 'waiting'
+    UPDATE outbox SET attempts = $2, result = $3, next_attempt_at = $4
+    WHERE id = ANY ($1::bigint[]) AND state = 'waiting'
 """
 
 
 async def finish(
     pool: asyncpg.Pool,
-    row_id: int,
+    row_ids: Collection[int],
     outcome: Outcome,
     attempts: int,
     result: str,
     now: datetime,
     silence: int | None = None,
 ) -> None:
-    """Close the row: sent, skipped or given up, with the receiver's answer or the reason.
+    """Close the rows of one message: sent, skipped or given up, with the receiver's answer or the reason.
 
     ``silence``: the one for which it is skipped, until that is over.
     """
     with mapped_errors():
-        await pool.execute(_FINISH, row_id, outcome, attempts, result, now, silence)
+        await pool.execute(_FINISH, list(row_ids), outcome, attempts, result, now, silence)
 
 
 # What somebody has acknowledged meanwhile is known: it stays quiet.
@@ -150,11 +189,11 @@ async def release(pool: asyncpg.Pool, now: datetime) -> bool:
 
 
 async def postpone(
-    pool: asyncpg.Pool, row_id: int, attempts: int, result: str, next_attempt_at: datetime
+    pool: asyncpg.Pool, row_ids: Collection[int], attempts: int, result: str, next_attempt_at: datetime
 ) -> None:
-    """Keep the row waiting after a failed attempt."""
+    """Keep the rows of one message waiting after a failed attempt."""
     with mapped_errors():
-        await pool.execute(_POSTPONE, row_id, attempts, result, next_attempt_at)
+        await pool.execute(_POSTPONE, list(row_ids), attempts, result, next_attempt_at)
 
 
 async def count_waiting(pool: asyncpg.Pool) -> dict[str, int]:

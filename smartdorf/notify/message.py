@@ -23,6 +23,8 @@ def subject(message: Notification) -> str:
     """At most 70 characters: how urgent, what, where."""
     _ = translations(message.language).gettext
     text = f"{message.title}: {message.where}" if message.where else message.title
+    if message.together:
+        text = f"{len(message.together)} × {text}"
     if message.kind == "resolved":
         text = _("Over: {text}").format(text=text)
     elif message.severity == "critical":
@@ -33,6 +35,8 @@ def subject(message: Notification) -> str:
 
 def body(message: Notification) -> str:
     """The message itself, without subject and footer."""
+    if message.together:
+        return _body_of_several(message)
     first = [_first_line(message)]
     if message.kind == "fired" and message.action:
         first.append(message.action)
@@ -42,11 +46,33 @@ def body(message: Notification) -> str:
     return "\n\n".join(blocks)
 
 
+def _body_of_several(message: Notification) -> str:
+    """How many and where; each has a line of its own."""
+    language = message.language
+    _ = translations(language).gettext
+    text = _("{count} × {title}, told together because they came at once").format(
+        count=len(message.together), title=message.title
+    )
+    first = [_("Over: {text}").format(text=text) if message.kind == "resolved" else text]
+    if message.kind == "fired" and message.action:
+        first.append(message.action)
+    lines = []
+    for entry in message.together:
+        line = f"– {entry.where or entry.title}: {time_text(entry.time, language)}"
+        if entry.summary:
+            line += f", {entry.summary}"
+        if entry.over_since is not None:
+            over = _("Meanwhile over: {time}").format(time=time_text(entry.over_since, language))
+            line += f" ({over})"
+        lines.append(line)
+    return "\n".join([*first, "", *lines])
+
+
 def footer(message: Notification) -> str:
     """What a mail says below the message."""
     _ = translations(message.language).gettext
     return _("Supplementary information, not a certified alarm system. Rule {rule}, alert {number}.").format(
-        rule=message.rule, number=message.alert_id
+        rule=message.rule, number=", ".join(str(entry.alert_id) for entry in message.together or [message])
     )
 
 

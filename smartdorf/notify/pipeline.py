@@ -13,25 +13,25 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import islice
 
 import asyncpg
 import structlog
 
 from smartdorf.clock import Clock
 from smartdorf.db import alerts, outbox
-from smartdorf.db.outbox import Hush, OutboxRow
+from smartdorf.db.outbox import Hush
 from smartdorf.errors import DatabaseUnavailableError
-from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
-from smartdorf.local_time import time_text
 from smartdorf.metrics import Metrics
 from smartdorf.notify.log import MissingReceiver
-from smartdorf.notify.message import in_language
-from smartdorf.notify.receiver import DeliveryError, Notification, PartlyToldError, Receiver, RefusedError
+from smartdorf.notify.parcels import WITHIN, Parcel, message_of, parcels, reason_to_skip
+from smartdorf.notify.receiver import DeliveryError, PartlyToldError, Receiver, RefusedError
 
 log = structlog.get_logger(__name__)
 
-PARALLEL = 4  # notifications under way to one receiver
+PARALLEL = 4  # messages under way to one receiver
+LOOK = 250  # notifications that are looked at together
 SEND_TIMEOUT = 60.0  # seconds; receivers have shorter ones of their own
 FIRST_RETRY = 10.0  # seconds
 LONGEST_RETRY = 900.0  # seconds
@@ -47,46 +47,6 @@ def retry_delay(attempts: int, jitter: float, wish: float = 0.0) -> timedelta:
     # 2 ** 10 is past the cap already
     seconds = min(FIRST_RETRY * 2 ** min(attempts - 1, 10), LONGEST_RETRY) * (0.8 + 0.4 * jitter)
     return timedelta(seconds=max(seconds, min(wish, LONGEST_WISH)))
-
-
-def reason_to_skip(row: OutboxRow) -> str | None:
-    """Why this row is not told at all; None where it is."""
-    if row.kind == "fired":
-        if (row.stale or row.held) and row.resolved_at is not None:
-            return _("over before it could be told")
-        return _silenced(row.silence) if row.silence is not None else None
-    # nobody wants to hear that something is over which they never heard of
-    return None if row.told else _("its beginning was not told to this receiver")
-
-
-def _silenced(silence: Hush) -> str:
-    text = _("silenced by {who} until {time}: {reason}")
-    time = time_text(silence.until, current_language())
-    return text.format(who=silence.created_by, time=time, reason=silence.reason)
-
-
-def notification(row: OutboxRow, language: str, base_url: str | None) -> Notification:
-    """What the receiver is given."""
-    return Notification(
-        id=row.id,
-        language=language,
-        alert_id=row.alert_id,
-        rule=row.rule,
-        severity=row.severity,
-        kind=row.kind,
-        title=in_language(row.title, language) or row.rule,
-        summary=in_language(row.summary, language),
-        action=in_language(row.action, language),
-        place=row.place,
-        device=row.device,
-        time=row.time,
-        since=row.since,
-        over_since=row.resolved_at if row.kind == "fired" else None,
-        inputs=row.inputs,
-        reason=row.reason or "",
-        stale=row.stale,
-        link=f"{base_url.rstrip('/')}/alerts/{row.alert_id}" if base_url else "",
-    )
 
 
 @dataclass(frozen=True)
@@ -159,100 +119,114 @@ class Notifier:
     async def _serve(self, desk: _Desk) -> None:
         while not self._stop.is_set():
             desk.wake.clear()
-            rows = await self._due(desk)
+            due = await self._due(desk)
             async with asyncio.TaskGroup() as group:
-                for row in rows:
-                    group.create_task(self._deliver(desk, row), name=f"notify {row.receiver} {row.id}")
-            if not rows:
+                for parcel in due:
+                    name = f"notify {parcel[0].receiver} {parcel[0].id}"
+                    group.create_task(self._deliver(desk, parcel), name=name)
+            if not due:
                 await _wait(desk.wake, self._poll)
 
-    async def _due(self, desk: _Desk) -> list[OutboxRow]:
+    async def _due(self, desk: _Desk) -> list[Parcel]:
+        name, now = desk.receiver.name if desk.receiver else None, self._clock.now()
         try:
             rows = await outbox.fetch_due(
                 self._pool,
-                self._clock.now(),
-                receiver=desk.receiver.name if desk.receiver else None,
+                now,
+                receiver=name,
                 except_receivers=() if desk.receiver else self._known,
                 with_stale=self._caught_up(),
-                limit=PARALLEL,
+                limit=LOOK,
             )
+            lately = await outbox.count_lately(self._pool, now - WITHIN, name) if rows else {}
         except DatabaseUnavailableError as error:
             if not self._database_lost:
                 log.warning("notifications wait for the database", error=str(error))
             self._database_lost = True
             return []
         self._database_lost = False
-        return rows
+        return list(islice(parcels(rows, lately, now, LOOK), PARALLEL))
 
-    async def _deliver(self, desk: _Desk, row: OutboxRow) -> None:
+    async def _deliver(self, desk: _Desk, parcel: Parcel) -> None:
+        row = parcel[0]
         if reason := reason_to_skip(row):
-            await self._finish(row, "skipped", row.attempts, reason, row.silence)
+            await self._finish(parcel, "skipped", row.attempts, reason, row.silence)
             return
+        try:
+            number = row.summary_id or (await self._put_together(parcel) if len(parcel) > 1 else row.id)
+        except DatabaseUnavailableError:
+            return  # the next look finds them again
         receiver = desk.receiver or MissingReceiver(row.receiver, self._known)
         try:
             async with asyncio.timeout(SEND_TIMEOUT):
-                answer = await receiver.send(notification(row, receiver.language, self._base_url))
+                answer = await receiver.send(message_of(parcel, number, receiver.language, self._base_url))
         except RefusedError as error:
-            await self._finish(row, "failed", row.attempts + 1, str(error))
+            await self._finish(parcel, "failed", row.attempts + 1, str(error))
         except PartlyToldError as error:
             if row.attempts + 1 >= MAX_PARTLY_TOLD:
-                await self._finish(row, "sent", row.attempts + 1, str(error))
+                await self._finish(parcel, "sent", row.attempts + 1, str(error))
             else:
-                await self._try_again(row, error)
+                await self._try_again(parcel, error)
         except DeliveryError as error:
-            await self._try_again(row, error)
+            await self._try_again(parcel, error)
         except TimeoutError:
-            await self._try_again(row, DeliveryError(_("the receiver hung")))
+            await self._try_again(parcel, DeliveryError(_("the receiver hung")))
         except Exception as error:
             # a receiver's mistake must not end the service, nor lose the message
             log.exception("receiver failed unexpectedly", receiver=row.receiver)
-            await self._try_again(row, DeliveryError(f"{type(error).__name__}: {error}"))
+            await self._try_again(parcel, DeliveryError(f"{type(error).__name__}: {error}"))
         else:
-            await self._finish(row, "sent", row.attempts + 1, answer)
+            await self._finish(parcel, "sent", row.attempts + 1, answer)
 
-    async def _try_again(self, row: OutboxRow, error: DeliveryError) -> None:
-        attempts = row.attempts + 1
+    async def _put_together(self, parcel: Parcel) -> int:
+        return await outbox.put_together(self._pool, [row.id for row in parcel])
+
+    async def _try_again(self, parcel: Parcel, error: DeliveryError) -> None:
+        attempts, ids = parcel[0].attempts + 1, [row.id for row in parcel]
         if attempts >= MAX_ATTEMPTS:
-            await self._finish(row, "failed", attempts, str(error))
+            await self._finish(parcel, "failed", attempts, str(error))
             return
         delay = retry_delay(attempts, self._jitter(), error.retry_after)
         next_attempt_at = self._clock.now() + delay
-        await self._record(
-            partial(outbox.postpone, self._pool, row.id, attempts, _short(str(error)), next_attempt_at)
-        )
-        self._metrics.count_notification(row.receiver, "retried")
-        log.warning(
-            "notification not delivered, will be tried again",
-            receiver=row.receiver,
-            alert_id=row.alert_id,
-            attempt=attempts,
-            in_seconds=round(delay.total_seconds()),
-            reason=_short(str(error)),
-        )
+        result = _short(_in_company(parcel, str(error)))
+        await self._record(partial(outbox.postpone, self._pool, ids, attempts, result, next_attempt_at))
+        for row in parcel:
+            self._metrics.count_notification(row.receiver, "retried")
+            log.warning(
+                "notification not delivered, will be tried again",
+                receiver=row.receiver,
+                alert_id=row.alert_id,
+                attempt=attempts,
+                in_seconds=round(delay.total_seconds()),
+                reason=result,
+            )
 
     async def _finish(
         self,
-        row: OutboxRow,
+        parcel: Parcel,
         outcome: outbox.Outcome,
         attempts: int,
         result: str,
         silence: Hush | None = None,
     ) -> None:
-        result, number = _short(result), silence.id if silence is not None else None
+        """All rows of a message in one statement: it was told, or it was not."""
+        result, ids = _short(_in_company(parcel, result)), [row.id for row in parcel]
+        number = silence.id if silence is not None else None
         await self._record(
-            partial(outbox.finish, self._pool, row.id, outcome, attempts, result, self._clock.now(), number)
+            partial(outbox.finish, self._pool, ids, outcome, attempts, result, self._clock.now(), number)
         )
-        self._metrics.count_notification(row.receiver, outcome)
         say = log.error if outcome == "failed" else log.info
-        say(
-            f"notification {outcome}",
-            receiver=row.receiver,
-            alert_id=row.alert_id,
-            rule=row.rule,
-            kind=row.kind,
-            attempts=attempts,
-            result=result,
-        )
+        for row in parcel:
+            self._metrics.count_notification(row.receiver, outcome)
+            say(
+                f"notification {outcome}",
+                receiver=row.receiver,
+                alert_id=row.alert_id,
+                rule=row.rule,
+                kind=row.kind,
+                attempts=attempts,
+                result=result,
+            )
 
     async def _record(self, write: Callable[[], Awaitable[None]]) -> None:
         """Write until the database has it: forgetting it would tell people twice."""
@@ -291,6 +265,13 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
             await event.wait()
     except TimeoutError:
         return
+
+
+def _in_company(parcel: Parcel, result: str) -> str:
+    if len(parcel) == 1:
+        return result
+    text = _("in one message with {count} others: {result}")
+    return text.format(count=len(parcel) - 1, result=result)
 
 
 def _short(text: str) -> str:

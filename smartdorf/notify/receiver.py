@@ -12,7 +12,7 @@ from smartdorf.errors import SmartdorfError
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """One transition of one alert, for one receiver, in its language."""
+    """One transition of one alert, or of several in one message, for one receiver, in its language."""
 
     id: int  # the same at every attempt: what a receiver needs to notice a repetition
     language: str
@@ -32,6 +32,7 @@ class Notification:
     reason: str = ""  # why it ended, where it was not the data
     stale: bool = False  # happened long before it was known here
     link: str = ""
+    together: tuple[Notification, ...] = ()  # several alerts of one rule in one message: each of them
 
     @property
     def where(self) -> str:

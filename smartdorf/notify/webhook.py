@@ -10,6 +10,7 @@ import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -129,29 +130,33 @@ def _retry_after(header: str, now: datetime) -> float:
 
 def payload(message: Notification) -> bytes:
     """The request's body. Fields are only ever added."""
+    texts = {"subject": subject(message), "text": body(message)}
+    alerts = [_fields(entry) for entry in message.together]
     return msgspec.json.encode(
         {
             "type": f"alert.{message.kind}",
             "timestamp": message.time,
-            "data": {
-                "alert_id": message.alert_id,
-                "rule": message.rule,
-                "severity": message.severity,
-                "kind": message.kind,
-                "title": message.title,
-                "summary": message.summary,
-                "action": message.action,
-                "place": message.place,
-                "device": message.device,
-                "since": message.since,
-                "over_since": message.over_since,
-                "inputs": {entry.name: entry.value for entry in message.inputs},
-                "reason": message.reason,
-                "stale": message.stale,
-                "link": message.link,
-                "language": message.language,
-                "subject": subject(message),
-                "text": body(message),
-            },
+            "data": {**_fields(message), **texts, "alerts": alerts},
         }
     )
+
+
+def _fields(message: Notification) -> dict[str, Any]:
+    return {
+        "alert_id": message.alert_id,
+        "rule": message.rule,
+        "severity": message.severity,
+        "kind": message.kind,
+        "title": message.title,
+        "summary": message.summary,
+        "action": message.action,
+        "place": message.place,
+        "device": message.device,
+        "since": message.since,
+        "over_since": message.over_since,
+        "inputs": {entry.name: entry.value for entry in message.inputs},
+        "reason": message.reason,
+        "stale": message.stale,
+        "link": message.link,
+        "language": message.language,
+    }

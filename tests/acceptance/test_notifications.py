@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from smartdorf.simulate.frames import tps110_status
 from smartdorf.simulate.publish import publish
 from smartdorf.simulate.village import TPS110
 from tests.acceptance.bay import AT_ONCE
+from tests.support.alerts import add_container, change, record
 from tests.support.mosquitto import Mosquitto
 from tests.support.postgres import Database
 from tests.support.service import ServiceProcess, until
@@ -75,6 +78,39 @@ async def test_killed_while_telling_it_tells_again_under_the_same_id(
         first, second = warden.told
         assert first == second
         assert await value(database, "SELECT count(*) FROM alert_event") == 1
+
+
+async def test_killed_while_telling_of_many_it_tells_the_same_again_under_the_same_id(
+    database: Database, broker: Mosquitto, folder: Path
+) -> None:
+    fired = datetime.now(UTC) - timedelta(minutes=5)
+    places = [await add_container(database.dsn, f"Container {number}") for number in range(12)]
+    changes = [change("fired", place, fired, receivers=["warden"]) for place in places]
+    await record(database.dsn, *changes, now=fired)
+    async with WebhookServer() as warden:
+        warden.answers.clear()
+        async with ServiceProcess(folder, database, broker.port, receivers={"warden": warden.url}) as service:
+
+            def summaries() -> list[tuple[str, dict[str, Any]]]:
+                return [entry for entry in warden.told if entry[1]["data"]["alerts"]]
+
+            await until(lambda: len(warden.told) == 4, "four are being told")
+            warden.answers.set()
+            warden.answers.clear()  # these four have their answer; what comes next waits for it
+            await until(summaries, "the rest is being told")
+            service.kill()
+            warden.answers.set()
+            await service.start()
+
+            async def all_told() -> bool:
+                query = "SELECT count(*) FROM outbox WHERE state = 'sent'"
+                return bool(await value(database, query) == 12)
+
+            await until(all_told, "all is told")
+        first, second = summaries()
+        assert first == second
+        assert len(first[1]["data"]["alerts"]) == 7
+        assert len(set(warden.ids)) == 6
 
 
 async def _say(bay: Speaker, broker: Mosquitto, *, occupied: bool) -> None:

@@ -244,9 +244,9 @@ async def test_what_hung_at_shutdown_is_told_after_the_start_under_the_same_id(p
     assert [message.id for message in well.told] == [row["id"]]
 
 
-async def test_a_storm_of_alerts_is_told_completely_four_at_a_time(plain_db: str) -> None:
+async def test_many_alerts_are_told_completely_four_at_a_time(plain_db: str) -> None:
     places = [await add_container(plain_db, f"Container {number}") for number in range(40)]
-    await record(plain_db, *(change("fired", place) for place in places))
+    await record(plain_db, *(change("fired", place, rule=f"Rule{place % 10}") for place in places))
     bauhof = Recorder()
     async with running(plain_db, bauhof) as bench:
         await bench.becomes(*["sent"] * 40)
@@ -256,7 +256,8 @@ async def test_a_storm_of_alerts_is_told_completely_four_at_a_time(plain_db: str
 
 async def test_a_new_alert_does_not_queue_behind_old_failures(plain_db: str) -> None:
     places = [await add_container(plain_db, f"Container {number}") for number in range(12)]
-    await record(plain_db, *(change("fired", place) for place in places))
+    old, new = places[:-1], places[-1]
+    await record(plain_db, *(change("fired", place) for place in old), change("fired", new, rule="Fire"))
     async with connected(plain_db) as connection:
         await connection.execute("UPDATE outbox SET attempts = 3 WHERE id < 12")
     bauhof = Recorder()

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartdorf.db.outbox import OutboxRow
-from smartdorf.notify.pipeline import notification, reason_to_skip, retry_delay
+from smartdorf.notify.parcels import notification, reason_to_skip
+from smartdorf.notify.pipeline import retry_delay
 
 TIME = datetime(2026, 11, 23, 13, 5, tzinfo=UTC)
 
@@ -31,6 +32,7 @@ def make_row(**overrides: object) -> OutboxRow:
         "inputs": (),
         "place": "Glas Kirchplatz",
         "device": "glass-01",
+        "recorded_at": TIME,
     }
     return OutboxRow(**(fields | overrides))  # type: ignore[arg-type]  # the overrides are the test's
 

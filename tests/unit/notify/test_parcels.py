@@ -1,0 +1,106 @@
+"""What goes out in which message."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+from smartdorf.db.outbox import Hush
+from smartdorf.notify.message import body, footer, subject
+from smartdorf.notify.parcels import Parcel, message_of, parcels, reason_to_skip
+from smartdorf.notify.webhook import payload
+from tests.unit.notify.test_pipeline import TIME, make_row
+
+KEY = ("bauhof", "ContainerFull", "fired")
+LATER = TIME + timedelta(minutes=1)
+
+
+def planned(rows: list[int], *, lately: int = 0, now: object = TIME, limit: int = 250) -> list[list[int]]:
+    found = [make_row(id=number) for number in rows]
+    return [[row.id for row in parcel] for parcel in parcels(found, {KEY: lately}, now, limit)]  # type: ignore[arg-type]
+
+
+def test_up_to_five_are_told_one_by_one() -> None:
+    assert planned([1, 2, 3, 4, 5]) == [[1], [2], [3], [4], [5]]
+    assert planned([1, 2], lately=3) == [[1], [2]]
+
+
+def test_the_rest_waits_a_minute_and_goes_together() -> None:
+    assert planned([1, 2, 3], lately=4) == [[1]]
+    assert planned([1, 2, 3], lately=4, now=LATER) == [[1], [2, 3]]
+    assert planned([1, 2], lately=40, now=LATER) == [[1, 2]]
+
+
+def test_what_is_critical_goes_out_at_once_with_what_is_there() -> None:
+    rows = [make_row(id=number, severity="critical") for number in (1, 2)]
+    assert list(parcels(rows, {KEY: 5}, TIME, 250)) == [tuple(rows)]
+
+
+def test_what_is_tried_again_or_not_told_at_all_goes_alone() -> None:
+    rows = [make_row(id=1, attempts=2), make_row(id=2, stale=True, resolved_at=TIME), make_row(id=3)]
+    assert [[row.id for row in parcel] for parcel in parcels(rows, {KEY: 4}, TIME, 250)] == [[1], [2], [3]]
+
+
+def test_what_was_put_together_stays_so() -> None:
+    rows = [make_row(id=1, summary_id=90), make_row(id=2, summary_id=90, resolved_at=TIME, stale=True)]
+    assert list(parcels(rows, {}, TIME, 250)) == [tuple(rows)]
+
+
+def test_what_may_be_cut_off_waits_for_its_rest() -> None:
+    rows = [make_row(id=1), make_row(id=2, summary_id=90), make_row(id=3, summary_id=90)]
+    assert list(parcels(rows, {}, TIME, 3)) == [(rows[0],)]
+
+
+def test_a_flood_beyond_what_is_looked_at_does_not_wait_and_is_not_one_endless_message() -> None:
+    sizes = [len(parcel) for parcel in planned([*range(250)], lately=5)]
+    assert sizes == [100, 100, 50]
+
+
+def test_a_silence_says_who_and_why() -> None:
+    hush = Hush(3, "miller@desk", "roadworks", TIME)
+    assert reason_to_skip(make_row(silence=hush)) == (
+        "silenced by miller@desk until Mon 23 Nov, 14:05: roadworks"
+    )
+    assert reason_to_skip(make_row(held=True, resolved_at=TIME)) == "over before it could be told"
+
+
+def summary_of_three() -> Parcel:
+    return tuple(
+        make_row(
+            id=number,
+            alert_id=10 + number,
+            place=f"Glas {name}",
+            summary={"de": f"8{number} % voll"},
+            action={"de": "In die Tour aufnehmen."},
+            resolved_at=LATER if name == "Bad" else None,
+        )
+        for number, name in enumerate(("Kirchplatz", "Schule", "Bad"), 1)
+    )
+
+
+def test_one_message_names_number_and_places() -> None:
+    message = message_of(summary_of_three(), 90, "de", "https://village.example")
+    assert message.id == 90
+    assert subject(message) == "3 × Container voll: Glas Kirchplatz, Glas Schule, Glas Bad"
+    assert body(message) == (
+        "3 × Container voll, zusammen gemeldet, weil sie zugleich kamen\n"
+        "In die Tour aufnehmen.\n"
+        "\n"
+        "– Glas Kirchplatz: Mo., 23.11., 14:05 Uhr, 81 % voll\n"
+        "– Glas Schule: Mo., 23.11., 14:05 Uhr, 82 % voll\n"
+        "– Glas Bad: Mo., 23.11., 14:05 Uhr, 83 % voll (Inzwischen beendet: Mo., 23.11., 14:06 Uhr)"
+    )
+    assert footer(message).endswith("Regel ContainerFull, Alarm 11, 12, 13.")
+
+
+def test_a_program_is_given_each_of_them() -> None:
+    found = json.loads(payload(message_of(summary_of_three(), 90, "de", None)))
+    assert found["type"] == "alert.fired"
+    assert [entry["alert_id"] for entry in found["data"]["alerts"]] == [11, 12, 13]
+    assert [entry["place"] for entry in found["data"]["alerts"]] == [
+        "Glas Kirchplatz",
+        "Glas Schule",
+        "Glas Bad",
+    ]
+    alone = json.loads(payload(message_of(summary_of_three()[:1], 1, "de", None)))
+    assert alone["data"]["alerts"] == []
