@@ -34,6 +34,7 @@ measurements:
   air_humidity_pct: Hum_SHT
   battery_v: BatV
 """
+# critical: what is not, is gathered for a minute where fifty of a rule come in a second
 _RULES = f"""\
 groups:
   - name: bench
@@ -42,7 +43,7 @@ groups:
         for_each: {{device: {{tags: {{bench: latency}}}}}}
         when: air_temperature_c > 0
         for: 1 readings
-        severity: warning
+        severity: critical
         notify: [bench]
         summary: {{de: "{{device}}: {{air_temperature_c}}", en: "{{device}}: {{air_temperature_c}}"}}
 """
