@@ -257,11 +257,13 @@ def timeline(events: Iterable[AlertEvent], told: Iterable[Told]) -> list[tuple[d
 def _event_text(event: AlertEvent) -> str:
     language = current_language()
     parts = [_event_name(event)]
-    if event.kind in ("fired", "resolved"):
+    if event.kind == "resolved" and event.actor:
+        parts[0] += f": {event.reason}"
+    elif event.kind in ("fired", "resolved"):
         parts[0] += f": {in_language(event.summary, language)}"
     if event.comment:
         parts[0] += f": {event.comment}"
-    if event.reason:
+    if event.reason and not event.actor:
         parts.append(_("reason: {reason}").format(reason=event.reason))
     if event.recorded_at - event.time > timedelta(minutes=5):
         parts.append(_("known here only {time}").format(time=time_text(event.recorded_at, language)))

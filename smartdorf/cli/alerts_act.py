@@ -20,7 +20,7 @@ from smartdorf.i18n import gettext as _
 WAIT, POLL = 10.0, 0.1  # seconds that the running service is given to close alerts
 VERDICTS = ("true", "false", "drill")
 
-IdsArgument = Annotated[list[int], typer.Argument(metavar="ID…", help="As `alerts list` shows them.")]
+IdsArgument = Annotated[list[int], typer.Argument(metavar="ID", help="As `alerts list` shows them.")]
 CommentOption = Annotated[str | None, typer.Option(help="What others should know.")]
 
 Act = Callable[[asyncpg.Connection, int, datetime], Awaitable[None]]

@@ -23,6 +23,7 @@ from smartdorf.cli.context import (
     settings_or_exit,
     stderr,
 )
+from smartdorf.cli.devices import normalised_eui
 from smartdorf.clock import Clock
 from smartdorf.config.rules import RuleSet
 from smartdorf.db import silences as db
@@ -71,7 +72,8 @@ def add(
     words = " ".join(reason.split())
     if not words:
         raise UsageError(_('--reason needs words, e.g. --reason "being washed"'))
-    given = Matchers(rule, place, device.strip().lower(), place_type, key_values(tag, "--tag"))
+    dev_eui = normalised_eui(device) if device else ""
+    given = Matchers(rule, place, dev_eui, place_type, key_values(tag, "--tag"))
     if not any(given):
         raise UsageError(
             _(
@@ -128,7 +130,7 @@ def list_silences(
 
 @app.command()
 def expire(
-    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="As `silences list` shows them.")],
+    ids: Annotated[list[int], typer.Argument(metavar="ID", help="As `silences list` shows them.")],
     config: ConfigOption = None,
 ) -> None:
     """End silences now. What they held back and still holds is told within seconds.

@@ -113,8 +113,8 @@ _CLOSE = """
 """
 _ADD_END = """
     INSERT INTO alert_event (alert_id, kind, time, recorded_at, summary, inputs, reason, actor)
-    VALUES ($1, 'resolved', $2, $3, jsonb_build_object('de', 'Von Hand geschlossen.', 'en', 'Closed by hand.'),
-            '{}', $4, $5)
+    VALUES ($1, 'resolved', $2, $3,
+            jsonb_build_object('de', 'von Hand geschlossen: ' || $4, 'en', 'closed by hand: ' || $4), '{}', $4, $5)
     RETURNING id
 """
 

@@ -55,7 +55,8 @@ async def test_closed_by_hand_it_opens_again_with_fresh_data_only(
         await until_told(database, 4)
         assert await _alerts(database) == ["resolved", "resolved"]
     assert [content["type"] for _number, content in warden.told] == ["alert.fired", "alert.resolved"] * 2
-    assert warden.told[1][1]["data"]["reason"] == "a toy car"
+    over = warden.told[1][1]["data"]
+    assert (over["reason"], over["summary"]) == ("a toy car", "von Hand geschlossen: a toy car")
 
 
 async def test_a_silence_that_was_closed_does_not_begin_again_by_itself(

@@ -217,6 +217,13 @@ def test_a_silence_is_added_listed_and_ended(run: Run) -> None:
     assert "ended by" in " ".join(run("list", "--all").output.split())
 
 
+def test_a_device_is_named_as_on_its_label(run: Run) -> None:
+    added = json.loads(
+        run("add", "--device", "00-00-00-00-00-00-00-01", "--for", "1h", *WHY, "--json").output
+    )
+    assert added["matchers"]["device"] == "0000000000000001"
+
+
 def test_what_is_open_and_fits_is_counted(run: Run, plain_db: str) -> None:
     run_async(record(plain_db, change("fired", 1)))
     added = json.loads(run("add", "--place-type", "container", "--for", "30m", *WHY, "--json").output)
@@ -242,6 +249,7 @@ def test_all_wrong_names_are_told_at_once_with_what_was_meant(run: Run) -> None:
             ["--rule", "ContainerFull", "--until", "2020-01-01T10:00"],
             "--until 2020-01-01 10:00 is over already",
         ),
+        (["--device", "24e1", "--for", "1h"], '"24e1" is no DevEUI: expected 16 hex digits'),
         (["--rule", "ContainerFull", "--for", "1s"], "a silence lasts a minute at least"),
         (["--rule", "ContainerFull", "--for", "soon"], '"soon" is no duration'),
     ],
