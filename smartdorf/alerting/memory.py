@@ -119,8 +119,9 @@ class EngineState:
     def apply(self, evaluation: Evaluation) -> None:
         """Make the changes: they are committed."""
         changes = evaluation.changes
-        for series in changes.latest.keys() - self.latest.keys():
-            self._add_series(series)
+        for series in changes.latest:  # the difference of both key sets would look at all that are known
+            if series not in self.latest:
+                self._add_series(series)
         self.latest.update(changes.latest)
         self.last_heard.update(changes.last_heard)
         self.history.update(changes.history)
