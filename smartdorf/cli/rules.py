@@ -12,6 +12,7 @@ from rich.table import Table
 
 from smartdorf.alerting.ruletest import RuleTestResult, find_rule_tests, run_rule_tests
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json
+from smartdorf.cli.rules_backtest import run_backtest
 from smartdorf.config.durations import SECOND, format_duration
 from smartdorf.config.rule import Hold, Rule
 from smartdorf.config.rule_schema import rule_schema
@@ -161,6 +162,9 @@ def _paths(given: Sequence[Path] | None, settings: Settings | None) -> list[Path
         if not path.exists():
             raise UsageError(_("{path}: there is no such file or folder").format(path=path))
     return paths
+
+
+app.command("backtest")(run_backtest)
 
 
 @app.command()
