@@ -72,10 +72,7 @@ async def _read(
             for time, device_id, heard, readable, recorded, channels, ids, values in rows:
                 found = (
                     tuple(
-                        [
-                            (channel, names[id_], value)
-                            for channel, id_, value in zip(channels, ids, values, strict=True)
-                        ]
+                        [(c, names[id_], value) for c, id_, value in zip(channels, ids, values, strict=True)]
                     )
                     if channels is not None
                     else ()

@@ -247,11 +247,15 @@ def _compare(before: Result | None, after: Result | None, end: datetime) -> Comp
         pairs = _pairs(rest_old, rest_new, end)
         shifts += pairs
         paired = {id(alert) for pair in pairs for alert in pair}
-        for rest, others, gone in ((rest_old, rest_new, lost), (rest_new, rest_old, new)):
+        for rest, others, result, gone in (
+            (rest_old, rest_new, after, lost),
+            (rest_new, rest_old, before, new),
+        ):
+            earlier = [a for a in (result.already_open if result is not None else ()) if a.key == key]
             for alert in rest:
                 if id(alert) in paired:
                     continue
-                if not any(_overlap(alert, other, end) for other in others):
+                if not any(_overlap(alert, other, end) for other in (*others, *earlier)):
                     gone.append(alert)
                 elif gone is lost:
                     joined += 1

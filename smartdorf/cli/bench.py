@@ -11,6 +11,7 @@ from rich.table import Table
 from smartdorf.bench.ingest import Plan, Report, bench_ingest
 from smartdorf.bench.latency import Milliseconds
 from smartdorf.cli.bench_decode import decode
+from smartdorf.cli.bench_rules import rules
 from smartdorf.cli.bench_store import store
 from smartdorf.cli.context import JsonOption, console, print_json, run_async, stderr
 from smartdorf.i18n import gettext as _
@@ -29,6 +30,7 @@ def bench() -> None:
 
 app.command()(decode)
 app.command()(store)
+app.command()(rules)
 
 
 @app.command()

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Annotated
@@ -15,6 +14,7 @@ import typer
 from rich.progress import track
 
 from smartdorf.cli.context import run_async, settings_or_exit, stderr
+from smartdorf.cli.moments import moment_of
 from smartdorf.config.settings import Settings
 from smartdorf.db import export as db_export
 from smartdorf.db.export import Selection
@@ -25,7 +25,6 @@ from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.export_files import CsvWriter, ParquetWriter, Writer
 from smartdorf.i18n import gettext as _
 from smartdorf.inventory import dump_inventory
-from smartdorf.local_time import from_local
 
 SettingsOption = Annotated[
     Path | None,
@@ -92,8 +91,8 @@ def export(
     selection = Selection(
         resolution=resolution.value,
         quantities=quantity,
-        begin=_moment(begin, "--from", last=False) if begin else None,
-        until=_moment(until, "--to", last=True) if until else None,
+        begin=moment_of(begin, "--from", last=False) if begin else None,
+        until=moment_of(until, "--to", last=True) if until else None,
     )
     if selection.begin and selection.until and selection.begin >= selection.until:
         raise UsageError(_("--from is not before --to"))
@@ -203,15 +202,3 @@ def _complete(output: Path) -> Iterator[Path]:
         raise UsageError(message.format(file=output, error=error.strerror or error)) from error
     finally:
         partial.unlink(missing_ok=True)
-
-
-def _moment(text: str, option: str, *, last: bool) -> datetime:
-    """A day (``last``: its end) or a time of the village's clock, in UTC."""
-    try:
-        if len(text) <= 10:
-            day = date.fromisoformat(text) + timedelta(days=last)
-            return from_local(datetime.combine(day, time()))
-        return from_local(datetime.fromisoformat(text)).astimezone(UTC)
-    except ValueError:
-        message = _("{option} {text}: expected a day or a time, e.g. 2026-05-01 or 2026-05-01T06:00")
-        raise UsageError(message.format(option=option, text=text)) from None

@@ -1,4 +1,4 @@
-"""smartdorf rules: check, test and list the alert rules. Needs no database and no running service."""
+"""smartdorf rules: check, test and list the alert rules; needs no database and no running service."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.table import Table
 
 from smartdorf.alerting.ruletest import RuleTestResult, find_rule_tests, run_rule_tests
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json
-from smartdorf.cli.rules_backtest import run_backtest
+from smartdorf.cli.rules_backtest import backtest
 from smartdorf.config.durations import SECOND, format_duration
 from smartdorf.config.rule import Hold, Rule
 from smartdorf.config.rule_schema import rule_schema
@@ -25,7 +25,11 @@ from smartdorf.i18n import current_language, ngettext
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import load_vocabulary
 
-app = typer.Typer(no_args_is_help=True, help="Alert rules: check, test and list them.")
+app = typer.Typer(
+    no_args_is_help=True, help="Alert rules: check, test and list them, and try them on the past."
+)
+
+app.command()(backtest)
 
 PathsArgument = Annotated[
     list[Path] | None,
@@ -162,9 +166,6 @@ def _paths(given: Sequence[Path] | None, settings: Settings | None) -> list[Path
         if not path.exists():
             raise UsageError(_("{path}: there is no such file or folder").format(path=path))
     return paths
-
-
-app.command("backtest")(run_backtest)
 
 
 @app.command()

@@ -1,299 +1,185 @@
-"""smartdorf rules backtest: what the rules would have told, over what is stored. Reads only."""
+"""smartdorf rules backtest: what rules would have told, tried on what is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import Progress
 
-from smartdorf.alerting.backtest import Alert, Comparison, Result, compare
-from smartdorf.app import load_content
-from smartdorf.backtest import Outcome, backtest
+from smartdorf.alerting.backtest import compare
+from smartdorf.backtest import Outcome
+from smartdorf.backtest import backtest as run_backtest
 from smartdorf.cli.context import (
     ConfigOption,
     JsonOption,
-    console,
-    duration_of,
     print_json,
     run_async,
     settings_or_exit,
     stderr,
 )
+from smartdorf.cli.moments import moment_of
+from smartdorf.cli.rules_backtest_show import comparison_json, result_json, show, show_compared
 from smartdorf.clock import Clock
+from smartdorf.config.durations import parse_duration
 from smartdorf.config.rule import Rule
-from smartdorf.config.rules import RuleSet, load_rules
+from smartdorf.config.rules import RuleSet, load_rules, rule_files
+from smartdorf.config.settings import Settings
+from smartdorf.content import shipped
+from smartdorf.db.migrate import require_current
 from smartdorf.db.pool import connected
-from smartdorf.directory import Directory
+from smartdorf.decoding.registry import load_catalogue
 from smartdorf.errors import ContentError, UsageError, did_you_mean
-from smartdorf.i18n import current_language, ngettext
+from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
-from smartdorf.local_time import from_local, moment_text
+from smartdorf.local_time import moment_text
 from smartdorf.vocabulary import load_vocabulary
 
-SHOWN = 5  # alerts of each rule
 
-Report = Callable[[datetime], None]
-
-
-def run_backtest(
+def backtest(
     rule: Annotated[list[str] | None, typer.Option(help="Only this rule; may be repeated.")] = None,
-    since: Annotated[str, typer.Option(help="How far back: 12h, 7d, 13w.")] = "90d",
+    since: Annotated[
+        str, typer.Option(help="From when on: so long ago (90d), a day or a local time (2026-05-01T06:00).")
+    ] = "90d",
     until: Annotated[
-        datetime | None,
-        typer.Option(
-            help="Until when, in local time; else now.",
-            formats=["%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M", "%Y-%m-%d"],
-        ),
+        str | None, typer.Option(help="Until when, written alike; a day counts to its end. Else now.")
     ] = None,
     against: Annotated[
-        Path | None,
-        typer.Option(help="A rule file or folder: compare the rules in force with those in it."),
+        Path | None, typer.Option(help="A rule file or folder: what would change if its rules were in force?")
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what the rules would have told about the past: the same engine, over what is stored.
+    """Try the rules on what is stored: which alerts there would have been, how long, and where. Changes nothing.
 
-    With --against, only the rules that stand there are looked at: what would become of their alerts. Places, devices
-    and their limits are those of today. Nothing is changed, and the service may go on running.
-
-    Example: smartdorf rules backtest --rule ContainerFull --since 90d --against draft.yaml
+    Example: smartdorf rules backtest --rule ContainerFull --since 90d --against stricter.yaml
     """
     settings = settings_or_exit(config)
-    content = load_content(settings)
-    draft = _draft(against, {model.category for model in content.catalogue.models.values()})
-    sets = _chosen(content.rules, draft, rule or [])
-    end = from_local(until) if until is not None else Clock().now()
-    begin = end - duration_of(since)
-
-    async def work(progress: Report) -> Outcome:
-        async with connected(settings.database.full_dsn) as connection:
-            return await backtest(
-                connection, sets, content.categories, since=begin, until=end, progress=progress
-            )
-
-    with _progress(begin, end) as progress:
-        outcome = run_async(work(progress))
+    now = Clock().now()
+    begin = _time(since, "--since", now, last=False)
+    end = min(_time(until, "--until", now, last=True), now) if until is not None else now
+    if begin >= end:
+        raise UsageError(_("--since is not before --until"))
+    sets = _sets(settings, rule, against)
+    require_current(settings.database.full_dsn, settings.database.profile)
+    outcome = run_async(_run(settings, sets, begin, end))
     if outcome.first is None:
-        raise UsageError(_nothing(outcome))
+        raise UsageError(_nothing(outcome, begin, end))
     for problem in outcome.problems:
         stderr.print(str(problem), markup=False, highlight=False, soft_wrap=True)
-    named = _Names(outcome.directory)
-    if draft is None:
+    if outcome.first > begin + timedelta(days=1):
+        text = _("Nothing is stored from before {time}.").format(time=_moment(outcome.first))
+        stderr.print(text, markup=False, highlight=False)
+    if against is None:
         [results] = outcome.results
         if as_json:
-            print_json(_json(begin, end, outcome, [_result_json(found, named, end) for found in results]))
+            print_json(
+                _period(begin, end) | {"rules": [result_json(r, outcome.directory, end) for r in results]}
+            )
         else:
-            _print_results(results, named, begin, end)
+            show(results, outcome.directory, end)
         return
-    comparisons = compare(outcome.results[0], outcome.results[1], end)
+    before, after = outcome.results
+    compared = compare(before, after, end)
     if as_json:
-        print_json(_json(begin, end, outcome, [_comparison_json(found, named, end) for found in comparisons]))
+        rules = [comparison_json(c, outcome.directory, end) for c in compared]
+        print_json(_period(begin, end) | {"rules": rules})
     else:
-        _print_comparisons(comparisons, named)
+        show_compared(compared, outcome.directory, end)
 
 
-def _draft(path: Path | None, categories: Collection[str]) -> RuleSet | None:
-    if path is None:
-        return None
-    if not path.exists():
-        raise UsageError(_("{path}: there is no such file or folder").format(path=path))
-    draft = load_rules([path], load_vocabulary(), categories=categories)
-    if draft.problems:
-        raise ContentError(list(draft.problems))
-    return draft
+async def _run(
+    settings: Settings, sets: Sequence[Collection[Rule]], begin: datetime, end: datetime
+) -> Outcome:
+    roots = [shipped("decoders"), *settings.content.decoders]
+    models = load_catalogue(roots, load_vocabulary()).models
+    categories = {name: model.category for name, model in models.items()}
+    with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
+        task = bar.add_task(_("trying the rules"), total=(end - begin).total_seconds())
+
+        def progress(time: datetime) -> None:
+            bar.update(task, completed=max(0.0, (time - begin).total_seconds()))
+
+        async with connected(settings.database.full_dsn) as connection:
+            return await run_backtest(connection, sets, categories, since=begin, until=end, progress=progress)
 
 
-def _chosen(rules: RuleSet, draft: RuleSet | None, names: Sequence[str]) -> list[list[Rule]]:
-    """The rules to try, and those to compare them with."""
-    here = list(draft) if draft is not None else list(rules)
-    known = {found.name for found in here}
-    for name in names:
-        if name not in known:
-            raise UsageError(_('unknown rule "{name}"').format(name=name) + did_you_mean(name, known))
-    wanted = set(names) or known
-    chosen = [[found for found in rules if found.name in wanted]]
-    if draft is not None:
-        chosen.append([found for found in draft if found.name in wanted])
-    return chosen
+# -- what was asked for -----------------------------------------------------------------------------------------------
 
 
-def _nothing(outcome: Outcome) -> str:
+def _time(text: str, option: str, now: datetime, *, last: bool) -> datetime:
+    """``90d`` ago, or a day or a time."""
+    duration = parse_duration(text)
+    if duration is not None:
+        return now - timedelta(microseconds=duration)
+    if not text[:1].isdecimal() or "-" not in text:
+        message = _('{option} "{text}": expected how long ago (90d, 48h), a day or a time (2026-05-01)')
+        raise UsageError(message.format(option=option, text=text))
+    return moment_of(text, option, last=last)
+
+
+def _sets(settings: Settings, names: Sequence[str] | None, against: Path | None) -> list[list[Rule]]:
+    """The rules in force; with ``against`` those that it replaces, and its own."""
+    in_force = _load([shipped("rules"), *settings.content.rules], settings)
+    if against is None:
+        return [_chosen(in_force, names)]
+    if not against.exists():
+        raise UsageError(_("{path}: there is no such file or folder").format(path=against))
+    if not rule_files(against):
+        raise UsageError(_("{path}: there are no rule files (*.yaml) in it").format(path=against))
+    other = _chosen(_load([against], settings), names)
+    theirs = {rule.name for rule in other}
+    return [[rule for rule in in_force if rule.name in theirs], other]
+
+
+def _load(paths: Sequence[Path], settings: Settings) -> RuleSet:
+    """Half a set of rules would say that there were no alerts where there would have been some."""
+    for path in paths:
+        if not path.exists():
+            raise UsageError(_("{path}: there is no such file or folder").format(path=path))
+    rules = load_rules(paths, load_vocabulary(), receivers=None)
+    if rules.problems:
+        raise ContentError(rules.problems)
+    return rules
+
+
+def _chosen(rules: RuleSet, names: Sequence[str] | None) -> list[Rule]:
+    known = {rule.name: rule for rule in rules}
+    unknown = [
+        _('unknown rule "{name}"').format(name=name)
+        + (
+            did_you_mean(name, known)
+            or _("; known are {names}").format(names=", ".join(sorted(known)) or "–")
+        )
+        for name in dict.fromkeys(names or ())
+        if name not in known
+    ]
+    if unknown:
+        raise UsageError("\n".join(unknown))
+    return [known[name] for name in dict.fromkeys(names)] if names else list(rules)
+
+
+def _moment(time: datetime) -> str:
+    return moment_text(time, current_language())
+
+
+def _nothing(outcome: Outcome, begin: datetime, end: datetime) -> str:
+    if not any(result.watched for results in outcome.results for result in results):
+        return _(
+            "These rules watch no place and no device: see `smartdorf places list`, `smartdorf devices list`."
+        )
+    text = _("Nothing is stored between {begin} and {end} of what these rules watch.").format(
+        begin=_moment(begin), end=_moment(end)
+    )
     if outcome.extent is None:
-        return _("nothing is stored yet: there is no past to try the rules on")
-    first, last = (moment_text(time, current_language()) for time in outcome.extent)
-    return _("nothing is stored of that time; there is something from {first} to {last}").format(
-        first=first, last=last
-    )
+        return text + " " + _("Nothing is stored at all.")
+    first, last = outcome.extent
+    known = _("There is data from {first} to {last}.").format(first=_moment(first), last=_moment(last))
+    return f"{text} {known}"
 
 
-@contextmanager
-def _progress(begin: datetime, end: datetime) -> Iterator[Report]:
-    """A bar, where somebody watches."""
-    if not stderr.is_terminal:
-        yield lambda _time: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeRemainingColumn(), console=stderr, transient=True) as bar:
-        task = bar.add_task(_("reading the past"), total=(end - begin).total_seconds())
-        yield lambda time: bar.update(task, completed=max(0.0, (time - begin).total_seconds()))
-
-
-class _Names:
-    """Whose alert it is, as people call it."""
-
-    def __init__(self, directory: Directory) -> None:
-        self._directory = directory
-
-    def of(self, alert: Alert) -> str:
-        if alert.key.kind == "place":
-            return self._directory.places[alert.key.id].name
-        device = self._directory.devices[alert.key.id]
-        return device.name or device.dev_eui
-
-
-# -- one set of rules -------------------------------------------------------------------------------------------
-
-
-def _print_results(results: Sequence[Result], named: _Names, begin: datetime, end: datetime) -> None:
-    language = current_language()
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(_("rule"), no_wrap=True)
-    for title in (_("watches"), _("alerts"), _("places"), _("together"), _("longest")):
-        table.add_column(title, justify="right")
-    for result in results:
-        lasted = [alert.lasted(end) for alert in result.alerts]
-        places = {alert.key for alert in result.alerts}
-        together, longest = (_span(sum(lasted, timedelta())), _span(max(lasted))) if lasted else ("", "")
-        row = (result.rule.name, result.watched, len(result.alerts), len(places), together, longest)
-        table.add_row(*(str(cell) for cell in row))
-    console.print(
-        _("{begin} to {end}").format(begin=moment_text(begin, language), end=moment_text(end, language))
-    )
-    console.print(table)
-    for result in results:
-        if result.alerts or result.already_open:
-            console.print(f"[bold]{result.rule.name}[/bold]")
-            _print_already_open(result)
-            _print_alerts(result.alerts, named, end)
-
-
-def _print_already_open(result: Result) -> None:
-    if count := len(result.already_open):
-        text = ngettext("{count} was open before", "{count} were open before", count)
-        console.print("  " + text.format(count=count), highlight=False)
-
-
-def _print_alerts(alerts: Sequence[Alert], named: _Names, end: datetime) -> None:
-    language = current_language()
-    for alert in alerts[:SHOWN]:
-        time = moment_text(alert.fired_at, language)
-        words = alert.summary.get(language, "") or named.of(alert)
-        lasted = _span(alert.lasted(end)) + ("" if alert.resolved_at else ", " + _("still open"))
-        console.print(f"  {time}  {words} ({lasted})", markup=False, highlight=False, soft_wrap=True)
-    if (rest := len(alerts) - SHOWN) > 0:
-        text = ngettext("and {count} more: --json has it", "and {count} more: --json has them", rest)
-        console.print("  " + text.format(count=rest), highlight=False)
-
-
-def _span(duration: timedelta) -> str:
-    """``26 min``, ``5.2 h``, ``3.4 d``: of many alerts, at a glance."""
-    hours = duration / timedelta(hours=1)
-    if hours < 1:
-        return f"{duration / timedelta(minutes=1):.0f} min"
-    return f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} d"
-
-
-# -- two sets ---------------------------------------------------------------------------------------------------
-
-
-def _print_comparisons(comparisons: Sequence[Comparison], named: _Names) -> None:
-    for found in comparisons:
-        before, after = (len(r.alerts) if r is not None else None for r in (found.before, found.after))
-        text = _("{before} alerts → {after}").format(
-            before=_("no rule") if before is None else before, after=_("no rule") if after is None else after
-        )
-        console.print(f"[bold]{_rule_of(found)}[/bold]: {text}", highlight=False)
-        told = (
-            (_("as before: {count}"), found.same),
-            (_("parts of one that now is one: {count}"), found.joined),
-            (_("parts of one that was one: {count}"), found.split),
-        )
-        for words, count in told:
-            if count:
-                console.print("  " + words.format(count=count), highlight=False)
-        _print_some(_("lost"), found.lost, named)
-        _print_some(_("new"), found.new, named)
-        for shift in found.shifted[:SHOWN]:
-            words = _("earlier by {span}") if shift.by < timedelta() else _("later by {span}")
-            time = moment_text(shift.before.fired_at, current_language())
-            text = f"  {time}  {named.of(shift.before)}: {words.format(span=_span(abs(shift.by)))}"
-            console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _rule_of(found: Comparison) -> str:
-    result = found.after or found.before
-    assert result is not None
-    return result.rule.name
-
-
-def _print_some(title: str, alerts: Sequence[Alert], named: _Names) -> None:
-    language = current_language()
-    if not alerts:
-        return
-    console.print(f"  {title}: {len(alerts)}", highlight=False)
-    for alert in alerts[:SHOWN]:
-        time = moment_text(alert.fired_at, language)
-        words = alert.summary.get(language, "") or named.of(alert)
-        console.print(f"    {time}  {words}", markup=False, highlight=False, soft_wrap=True)
-
-
-# -- for programs -----------------------------------------------------------------------------------------------
-
-
-def _json(begin: datetime, end: datetime, outcome: Outcome, rules: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"since": begin, "until": end, "moments": outcome.moments, "rules": rules}
-
-
-def _result_json(result: Result, named: _Names, end: datetime) -> dict[str, Any]:
-    return {
-        "rule": result.rule.name,
-        "watched": result.watched,
-        "already_open": len(result.already_open),
-        "alerts": [_alert_json(alert, named, end) for alert in result.alerts],
-    }
-
-
-def _alert_json(alert: Alert, named: _Names, end: datetime) -> dict[str, Any]:
-    return {
-        "kind": alert.key.kind,
-        "name": named.of(alert),
-        "fired_at": alert.fired_at,
-        "resolved_at": alert.resolved_at,
-        "seconds": alert.lasted(end).total_seconds(),
-        "summary": alert.summary,
-    }
-
-
-def _comparison_json(found: Comparison, named: _Names, end: datetime) -> dict[str, Any]:
-    return {
-        "rule": _rule_of(found),
-        "before": len(found.before.alerts) if found.before is not None else None,
-        "after": len(found.after.alerts) if found.after is not None else None,
-        "same": found.same,
-        "joined": found.joined,
-        "split": found.split,
-        "lost": [_alert_json(alert, named, end) for alert in found.lost],
-        "new": [_alert_json(alert, named, end) for alert in found.new],
-        "shifted": [
-            {**_alert_json(shift.before, named, end), "by_seconds": shift.by.total_seconds()}
-            for shift in found.shifted
-        ],
-    }
+def _period(begin: datetime, end: datetime) -> dict[str, Any]:
+    return {"since": begin, "until": end}

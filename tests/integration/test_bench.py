@@ -7,7 +7,9 @@ import sys
 import psycopg
 import pytest
 
+from smartdorf.bench import rules
 from smartdorf.bench.latency import Milliseconds
+from smartdorf.cli.context import run_async
 from smartdorf.embedded.postgres import EmbeddedPostgres
 
 
@@ -123,3 +125,32 @@ def test_decoding_is_measured_for_python_and_javascript() -> None:
     done = subprocess.run([*command, "bosch/tps11"], capture_output=True, text=True, check=False, timeout=110)
     assert done.returncode == 2
     assert 'did you mean "bosch/tps110"?' in done.stderr
+
+
+def test_the_rules_are_measured_without_a_database() -> None:
+    command = [sys.executable, "-m", "smartdorf", "bench", "rules", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=110)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["load"]["instances"] >= 5000
+    assert 0 < report["load"]["share_of_core"] < 0.1
+    assert [cost["days"] for cost in report["history"]] == [1, 10, 100, 365]
+    first, *_between, last = (cost["microseconds"] for cost in report["history"])
+    assert 0 < last < 3 * first
+    assert (report["start"], report["backtest"], report["database"]) == (None, None, None)
+
+
+@pytest.mark.native_timescale
+def test_a_start_and_a_backtest_are_measured_small(native_db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "DEVICES_AT_START", 100)
+    monkeypatch.setattr(rules, "PAST_DEVICES", 6)
+    monkeypatch.setattr(rules, "PAST_DAYS", 10)
+    monkeypatch.setattr(rules, "HISTORY_DAYS", (1,))
+    before = _scratch_databases(native_db)
+    report = run_async(rules.bench_rules(native_db, lambda _text: None))
+    assert report.start is not None
+    assert (report.start.devices, report.start.instances) == (100, 700)
+    assert report.trial is not None
+    assert 0 < report.trial.uplinks <= 6 * 10 * 24
+    assert report.trial.alerts > 0
+    assert _scratch_databases(native_db) == before

@@ -1,115 +1,158 @@
-"""Rules over the past: what they would have told, and what another version would have told instead."""
+"""What rules would have told, worked out by hand. Times are minutes since the beginning."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
-from smartdorf.alerting.backtest import Arrivals, Backtest, Result, Stored, compare
-from smartdorf.alerting.engine import Observation
+from smartdorf.alerting.backtest import Alert, Arrivals, Backtest, Comparison, Result, Stored, compare
+from smartdorf.alerting.engine import AlertKey
 from smartdorf.config.rules import RuleSet
 from smartdorf.directory import Directory, Installation
-from tests.unit.alerting.village import LONG_AGO, at, make_device, make_place, make_rules, seen
+from tests.unit.alerting.village import LONG_AGO, START, at, make_device, make_place, make_rules, seen
 
 DAY = 24 * 60
-LEVELS = {0: 50, 60: 85, 120: 90, 180: 40, 240: 82, 300: 83, 360: 84}  # minutes → fill level
 
-HIGHER = """
-        for_each: {place_type: container}
-        limits: {full: 84, emptied: 60}
-        when: fill_level_pct >= full
-        clear: fill_level_pct < emptied
-        for: 2 readings
-        summary: {de: "{place}: {fill_level_pct} voll", en: "{place}: {fill_level_pct} full"}"""
+
+def stored(minutes: float, *, heard: bool = True, recorded: bool = False, **values: float) -> Stored:
+    found = tuple((0, name, value) for name, value in values.items())
+    return Stored(at(minutes), 1, heard, heard and bool(values), recorded, found)
 
 
 def run(
-    rules: RuleSet, levels: dict[int, int], *, since: float = 0, until: float = 600, **known: object
+    rules: RuleSet,
+    moments: Iterable[Stored],
+    *,
+    until: float = 10 * DAY,
+    installations: Iterable[Installation] = (Installation(1, 1, LONG_AGO),),
 ) -> Result:
-    directory = Directory.of(
-        [make_place()],
-        [make_device()],
-        known.get("installations", [Installation(1, 1, LONG_AGO)]),  # type: ignore[arg-type]
-    )
-    trial = Backtest(rules, directory, {"acme/box": "waste"}, since=at(since), until=at(until))
-    for minutes, level in levels.items():
-        trial.see(at(minutes), [seen(minutes, fill_level_pct=level)])
+    """The result of the only rule, from START on."""
+    directory = Directory.of([make_place()], [make_device(), make_device(2)], installations)
+    trial = Backtest(rules, directory, {"acme/box": "waste"}, since=START, until=at(until))
+    arrivals = Arrivals({1: (at(-7 * DAY), at(until))})
+    for moment in moments:
+        trial.see(moment.time, arrivals.of(moment))
     [result] = trial.results()
     return result
 
 
-def spans(result: Result) -> list[tuple[float, float | None]]:
-    """Begin and end of each alert, in minutes."""
-    minute = timedelta(minutes=1)
+def spans(alerts: Iterable[Alert]) -> list[tuple[float, float | None]]:
+    """Beginning and end in minutes."""
     return [
-        ((a.fired_at - at(0)) / minute, (a.resolved_at - at(0)) / minute if a.resolved_at else None)
-        for a in result.alerts
+        (
+            (alert.fired_at - START) / timedelta(minutes=1),
+            None if alert.resolved_at is None else (alert.resolved_at - START) / timedelta(minutes=1),
+        )
+        for alert in alerts
     ]
 
 
-def test_the_alerts_of_the_time_with_their_sentences():
-    result = run(make_rules("Full"), LEVELS)
-    assert spans(result) == [(120, 180), (300, None)]
-    assert [alert.summary["de"] for alert in result.alerts] == [
-        "Platz 1: 90\xa0% voll",
-        "Platz 1: 83\xa0% voll",
-    ]
-    assert result.watched == 1
-    assert [alert.lasted(at(600)) for alert in result.alerts] == [timedelta(hours=1), timedelta(hours=5)]
+def test_alerts_have_their_beginning_end_and_sentence() -> None:
+    levels = {0: 85, 60: 90, 120: 70, 180: 50, 240: 81, 300: 82}
+    result = run(make_rules("Full"), [stored(m, fill_level_pct=v) for m, v in levels.items()])
+    assert spans(result.alerts) == [(60, 180), (300, None)]
+    assert result.alerts[0].summary["en"] == "Platz 1: 90\xa0% full"
+    assert result.alerts[0].lasted(at(10 * DAY)) == timedelta(hours=2)
+    assert result.alerts[1].lasted(at(310)) == timedelta(minutes=10)
+    assert (result.watched, list(result.already_open)) == (1, [])
 
 
-def test_what_began_before_the_time_is_counted_apart():
-    result = run(make_rules("Full"), LEVELS, since=150)
-    assert spans(result) == [(300, None)]
-    assert [alert.fired_at for alert in result.already_open] == [at(120)]
+def test_timers_ring_between_two_messages_when_they_are_due() -> None:
+    moments = [stored(0, container_tilted=1), stored(5 * 60, container_tilted=0)]
+    assert spans(run(make_rules("Tilted"), moments).alerts) == [(30, 300)]
 
 
-def test_timers_fire_between_the_readings():
-    rules = make_rules("Silent")
-    directory = Directory.of([make_place()], [make_device()], [Installation(1, 1, at(0))])
-    trial = Backtest(rules, directory, {"acme/box": "waste"}, since=at(0), until=at(4 * DAY))
-    trial.see(at(60), [Observation(1, at(60))])
-    trial.see(at(3 * DAY), [Observation(1, at(3 * DAY))])
-    [result] = trial.results()
-    [alert] = [alert for alert in result.alerts if alert.resolved_at is not None]
-    assert alert.fired_at == at(60 + 26 * 60) + timedelta(microseconds=1)
-    assert alert.resolved_at == at(3 * DAY)
+def test_silence_is_told_when_it_is_too_long_and_not_when_the_next_message_comes() -> None:
+    moments = [stored(0), stored(3 * DAY)]
+    [first, second] = run(make_rules("PlaceSilent"), moments, until=3 * DAY + 200).alerts
+    assert spans([first, second]) == [(150, 3 * DAY), (3 * DAY + 150, None)]
 
 
-def test_a_device_that_has_been_taken_down_since_was_watched_until_then():
-    gone = [Installation(1, 1, LONG_AGO, at(400))]
-    assert spans(run(make_rules("Full"), LEVELS, installations=gone)) == [(120, 180), (300, None)]
+def test_what_was_there_before_is_not_counted_but_known() -> None:
+    moments = [stored(m, fill_level_pct=v) for m, v in {-120: 85, -60: 90, 60: 20, 120: 85, 180: 86}.items()]
+    result = run(make_rules("Full"), moments)
+    assert spans(result.already_open) == [(-60, 60)]
+    assert spans(result.alerts) == [(180, None)]
 
 
-def test_records_come_with_the_message_that_brought_them():
-    arrivals = Arrivals({1: (at(0), at(500))})
-    values = ((0, "fill_level_pct", 90.0),)
-    assert arrivals.of(Stored(at(100), 1, False, False, True, values)) == ()
-    assert arrivals.of(Stored(at(110), 1, True, False, False, ())) == [
-        Observation(1, at(110), ())
-    ]  # not readable
-    assert arrivals.of(Stored(at(120), 1, True, True, False, values)) == [
-        Observation(1, at(100), values),
-        Observation(1, at(120), values),
+def test_a_timer_that_ran_already_when_the_time_began_is_not_started_anew() -> None:
+    moments = [stored(-10, container_tilted=1), stored(60, container_tilted=0)]
+    assert spans(run(make_rules("Tilted"), moments).alerts) == [(20, 60)]
+
+
+def test_records_come_in_with_the_next_message_that_could_be_read() -> None:
+    arrivals = Arrivals({1: (at(0), at(300))})
+    assert arrivals.of(stored(60, heard=False, recorded=True, fill_level_pct=85)) == ()
+    assert arrivals.of(stored(75, heard=False, recorded=True, fill_level_pct=86)) == ()
+    assert arrivals.of(stored(80)) == [seen(80)]  # brought nothing
+    assert list(arrivals.of(stored(90, fill_level_pct=40))) == [
+        seen(60, fill_level_pct=85),
+        seen(75, fill_level_pct=86),
+        seen(90, fill_level_pct=40),
     ]
 
 
-def test_another_version_loses_some_alerts_and_tells_others_later():
-    before = [run(make_rules("Full"), LEVELS)]
-    after = [run(make_rules(Full=HIGHER), LEVELS)]
-    [found] = compare(before, after, at(600))
-    assert (len(before[0].alerts), len(after[0].alerts)) == (2, 1)
-    assert (found.same, found.shifted, found.new) == (1, [], [])
-    assert [alert.fired_at for alert in found.lost] == [at(300)]
+def test_records_whose_message_is_not_stored_come_in_at_their_own_time() -> None:
+    record = stored(60, heard=False, recorded=True, fill_level_pct=85)
+    for heard in ({}, {1: (at(100), at(200))}, {1: (at(0), at(50))}):
+        assert list(Arrivals(heard).of(record)) == [seen(60, fill_level_pct=85)]
 
 
-def test_an_alert_that_comes_later_is_the_same():
-    slow = {0: 50, 60: 81, 120: 82, 180: 86, 240: 87}
-    [found] = compare([run(make_rules("Full"), slow)], [run(make_rules(Full=HIGHER), slow)], at(600))
-    [shift] = found.shifted
-    assert (found.lost, found.new, shift.by) == ([], [], timedelta(hours=2))
+def test_a_sensor_that_was_taken_down_is_watched_until_then() -> None:
+    taken_down = [Installation(1, 1, LONG_AGO, at(2 * DAY)), Installation(2, 1, at(2 * DAY))]
+    result = run(make_rules("Silent"), [stored(0)], until=2 * DAY + 60, installations=taken_down)
+    assert result.watched == 2
+    assert spans(result.alerts) == [(26 * 60 + 1e-6 / 60, 2 * DAY)]
 
 
-def test_a_rule_that_is_new_has_only_new_alerts():
-    [found] = compare([], [run(make_rules("Full"), LEVELS)], at(600))
-    assert found.before is None
-    assert len(found.new) == 2
+# -- comparing --------------------------------------------------------------------------------------------------------
+
+
+def alerts(*times: tuple[float, float | None], place: int = 1) -> list[Alert]:
+    key = AlertKey("Full", "place", place)
+    return [Alert(key, at(a), {"de": "", "en": ""}, None if b is None else at(b)) for a, b in times]
+
+
+def compared(before: list[Alert], after: list[Alert], earlier: tuple[Alert, ...] = ()) -> Comparison:
+    [rule] = make_rules("Full")
+    old, new = Result(rule, 1, before, ()), Result(rule, 1, after, earlier)
+    [comparison] = compare([old], [new], at(1000))
+    return comparison
+
+
+def test_the_same_alerts_are_the_same() -> None:
+    found = compared(alerts((0, 10), (20, None)), alerts((0, 15), (20, None)))
+    assert (found.same, found.shifted, found.lost, found.new) == (2, [], [], [])
+
+
+def test_lost_new_earlier_and_later() -> None:
+    found = compared(
+        alerts((0, 10), (20, 30), (50, 90), (100, 200)), alerts((22, 30), (45, 90), (95, 99), (100, 200))
+    )
+    assert (spans(found.lost), spans(found.new), found.same) == ([(0, 10)], [(95, 99)], 1)
+    assert [shift.by for shift in found.shifted] == [timedelta(minutes=2), timedelta(minutes=-5)]
+
+
+def test_three_short_alerts_that_become_one_long_are_not_lost() -> None:
+    found = compared(alerts((0, 10), (20, 30), (40, 50)), alerts((0, 50)))
+    assert (found.same, found.joined, found.lost, found.split) == (1, 2, [], 0)
+    found = compared(alerts((0, 50)), alerts((0, 10), (20, 30), (40, 50)))
+    assert (found.same, found.split, found.new, found.joined) == (1, 2, [], 0)
+
+
+def test_alerts_at_different_places_are_different() -> None:
+    found = compared(alerts((0, 10)), alerts((0, 10), place=2))
+    assert (len(found.lost), len(found.new), found.same) == (1, 1, 0)
+
+
+def test_an_alert_that_the_new_rule_has_told_before_the_time_began_is_not_lost() -> None:
+    found = compared(alerts((5, 10)), [], earlier=tuple(alerts((-30, 10))))
+    assert (found.lost, found.joined) == ([], 1)
+
+
+def test_a_rule_that_only_one_of_both_has() -> None:
+    [rule] = make_rules("Full")
+    [gone] = compare([Result(rule, 1, alerts((0, 10)), ())], [], at(1000))
+    assert (gone.after, spans(gone.lost)) == (None, [(0, 10)])
+    [added] = compare([], [Result(rule, 1, alerts((0, 10)), ())], at(1000))
+    assert (added.before, spans(added.new)) == (None, [(0, 10)])
