@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
+from smartdorf.app import collect_rarely
 from smartdorf.bench.machine import Machine, describe_machine
 from smartdorf.decoding import Context, Frame
 from smartdorf.decoding.registry import Catalogue, decode_uplink, load_catalogue, vector_files
@@ -65,6 +66,7 @@ def bench_decode(roots: Sequence[Path], wanted: Sequence[str], vocabulary: Vocab
         catalogue.get(name)
         if name not in frames:
             raise SmartdorfError(_("{model} has no vectors to measure with").format(model=name))
+    collect_rarely()  # as the service does
     costs = [_cost(catalogue, name, frames[name]) for name in (wanted or frames)]
     return Report(describe_machine(), sorted(costs, key=lambda cost: -cost.uplink))
 
