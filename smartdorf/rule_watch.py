@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from smartdorf.config.rule import Rule
 from smartdorf.config.rules import RuleSet, rule_files
 
 Fingerprint = frozenset[tuple[str, int, int]]
@@ -54,15 +55,29 @@ class RuleChanges(NamedTuple):
 
 
 def take_over(old: RuleSet, new: RuleSet) -> tuple[RuleSet, RuleChanges]:
-    """The rules to go on with: the new ones, and the old ones of those that are broken, or cannot be found for it."""
+    """The rules to go on with: the new ones, and the old ones of those that are broken, or cannot be found for it.
+
+    A village's own rule that is broken does not give way to the shipped one of its name, as it does at a start: it was
+    right a moment ago.
+    """
     before = {rule.name: rule for rule in old}
     after = {rule.name: rule for rule in new}
-    kept = [name for name in before if name not in after and not new.has_gone(name)]
-    rules = replace(new, rules=(*new.rules, *(before[name] for name in kept)))
+    unread = {problem.file for problem in new.problems}
+
+    def goes_on(rule: Rule) -> bool:
+        if rule.name in new.broken:
+            return True
+        if rule.name not in after:
+            return not new.has_gone(rule.name)
+        return rule.file in unread and after[rule.name].file != rule.file
+
+    kept = [rule.name for rule in old if goes_on(rule)]
+    good = {name: rule for name, rule in after.items() if name not in kept}
+    rules = replace(new, rules=(*good.values(), *(before[name] for name in kept)))
     changes = RuleChanges(
-        added=sorted(after.keys() - before.keys()),
-        changed=sorted(n for n in after.keys() & before.keys() if after[n].version != before[n].version),
-        removed=sorted(before.keys() - after.keys() - set(kept)),
+        added=sorted(good.keys() - before.keys()),
+        changed=sorted(n for n in good.keys() & before.keys() if good[n].version != before[n].version),
+        removed=sorted(before.keys() - good.keys() - set(kept)),
         kept=sorted(kept),
     )
     return rules, changes

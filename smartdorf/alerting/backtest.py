@@ -214,11 +214,12 @@ class Shift(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What becomes of the alerts of one rule. None of both: there is no such rule there.
+    """What becomes of the alerts of one rule. ``before`` or ``after`` None: there is no such rule there.
 
     ``same`` begin at the same moment; ``joined`` are parts of an alert that now is one, ``split`` the other way round.
     """
 
+    name: str  # of the rule
     before: Result | None
     after: Result | None
     same: int
@@ -233,10 +234,10 @@ def compare(before: Sequence[Result], after: Sequence[Result], end: datetime) ->
     """Rule by rule. Alerts at the same place are the same where their times overlap."""
     old = {result.rule.name: result for result in before}
     fresh = {result.rule.name: result for result in after}
-    return [_compare(old.get(name), fresh.get(name), end) for name in {**old, **fresh}]
+    return [_compare(name, old.get(name), fresh.get(name), end) for name in {**old, **fresh}]
 
 
-def _compare(before: Result | None, after: Result | None, end: datetime) -> Comparison:
+def _compare(name: str, before: Result | None, after: Result | None, end: datetime) -> Comparison:
     old, fresh = _by_subject(before), _by_subject(after)
     shifts: list[Shift] = []
     lost: list[Alert] = []
@@ -263,6 +264,7 @@ def _compare(before: Result | None, after: Result | None, end: datetime) -> Comp
                     split += 1
     moved = [shift for shift in shifts if shift.by]
     return Comparison(
+        name,
         before,
         after,
         len(shifts) - len(moved),

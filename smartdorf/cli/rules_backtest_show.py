@@ -77,8 +77,7 @@ def show_compared(compared: Sequence[Comparison], directory: Directory, end: dat
 
 
 def _headline(comparison: Comparison) -> str:
-    before, after = comparison.before, comparison.after
-    name = (after or before).rule.name  # type: ignore[union-attr]  # one of both is there
+    name, before, after = comparison.name, comparison.before, comparison.after
     count = len(after.alerts) if after is not None else 0
     if before is None:
         text = ngettext("{name}: a new rule, {count} alert", "{name}: a new rule, {count} alerts", count)
@@ -190,7 +189,7 @@ def comparison_json(comparison: Comparison, directory: Directory, end: datetime)
 
     before, after = comparison.before, comparison.after
     return {
-        "rule": (after or before).rule.name,  # type: ignore[union-attr]  # one of both is there
+        "rule": comparison.name,
         "before": len(before.alerts) if before is not None else None,
         "after": len(after.alerts) if after is not None else None,
         "same": comparison.same,

@@ -94,3 +94,42 @@ def test_in_a_file_that_cannot_be_read_every_rule_goes_on(tmp_path: Path):
     write(tmp_path, One=80)
     rules, changes = take_over(rules, load(tmp_path))
     assert changes == ([], [], ["Other"], [])
+
+
+def both(tmp_path: Path) -> tuple[Path, Path]:
+    """A shipped rule and the village's own of the same name."""
+    for name, level in (("shipped", 80), ("village", 70)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, Full=level)
+    return tmp_path / "shipped", tmp_path / "village"
+
+
+def levels(rules: RuleSet) -> dict[str, str]:
+    return {rule.name: rule.when.text for rule in rules}
+
+
+def test_a_villages_own_rule_that_is_broken_now_does_not_give_way_to_the_shipped_one(tmp_path: Path):
+    paths = both(tmp_path)
+    old = load_rules(paths, load_vocabulary())
+    write(tmp_path / "village", Full="ful")
+    rules, changes = take_over(old, load_rules(paths, load_vocabulary()))
+    assert levels(rules) == {"Full": "fill_level_pct >= 70"}
+    assert changes == ([], [], [], ["Full"])
+
+
+def test_nor_does_it_where_its_file_cannot_be_read(tmp_path: Path):
+    paths = both(tmp_path)
+    old = load_rules(paths, load_vocabulary())
+    (tmp_path / "village" / "rules.yaml").write_text("groups: [")
+    rules, changes = take_over(old, load_rules(paths, load_vocabulary()))
+    assert levels(rules) == {"Full": "fill_level_pct >= 70"}
+    assert changes == ([], [], [], ["Full"])
+
+
+def test_where_it_is_taken_away_the_shipped_one_is_in_force_again(tmp_path: Path):
+    paths = both(tmp_path)
+    old = load_rules(paths, load_vocabulary())
+    (tmp_path / "village" / "rules.yaml").unlink()
+    rules, changes = take_over(old, load_rules(paths, load_vocabulary()))
+    assert levels(rules) == {"Full": "fill_level_pct >= 80"}
+    assert changes == ([], ["Full"], [], [])
