@@ -335,6 +335,8 @@ class Service:
         content = self._content
         new = await asyncio.to_thread(_read_rules, self._settings, content.vocabulary, content.catalogue)
         rules, changes = take_over(content.rules, new)
+        if not any(changes) and new.problems == content.rules.problems:
+            return
         for problem in new.problems:
             log.error("rule file", problem=str(problem))
         self.metrics.rule_file_problems.set(len(new.problems))

@@ -17,11 +17,15 @@ Fingerprint = frozenset[tuple[str, int, int]]
 
 
 class RuleWatch:
-    """Tells when the files have changed and have stopped changing: an editor, or ``git pull``, writes in steps."""
+    """Tells when the files have changed and have stopped changing: an editor, or ``git pull``, writes in steps.
+
+    The first time it says so anyway: who loaded them before may have missed an edit.
+    """
 
     def __init__(self, paths: Sequence[Path]) -> None:
         self._paths = paths
-        self._loaded = self._seen = self._fingerprint()
+        self._loaded: Fingerprint | None = None
+        self._seen = self._fingerprint()
 
     def has_changed(self) -> bool:
         """Whether to read them now; to be asked every few seconds."""
