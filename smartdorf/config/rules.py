@@ -6,32 +6,19 @@ devices, places and alerts: ``alerting/`` gives the rules their life.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
-from keyword import iskeyword
 from pathlib import Path
-from string import Formatter
-from typing import cast
 
-import msgspec
-
-from smartdorf.config.conditions import compile_condition
-from smartdorf.config.durations import parse_duration
-from smartdorf.config.positions import problem_in
-from smartdorf.config.rule import SEVERITIES, ForEach, Hold, Rule, Severity
-from smartdorf.config.terms import FUNCTIONS, Condition, Limit, Scope
+from smartdorf.config.rule import Rule
+from smartdorf.config.rule_reader import RuleReader
 from smartdorf.content import shipped
-from smartdorf.errors import Problem, did_you_mean
-from smartdorf.i18n import LANGUAGES
+from smartdorf.errors import Problem
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Vocabulary
 from smartdorf.yaml_source import Node, read_yaml
 
 TEST_SUFFIX = ".test.yaml"
-_REQUIRED = ("alert", "for_each", "when", "severity", "notify", "summary")
-_KEYS = (*_REQUIRED, "title", "limits", "clear", "for", "action")
 
 
 @dataclass(frozen=True)
@@ -85,7 +72,7 @@ def load_rules(
     bilingual = bilingual or shipped("rules")
     loader = _Loader()
     for path in paths:
-        reader = _Reader(vocabulary, receivers, categories, both_languages=path == bilingual)
+        reader = RuleReader(vocabulary, receivers, categories, both_languages=path == bilingual)
         loader.add(path, reader)
     return RuleSet(
         tuple(loader.rules.values()),
@@ -106,7 +93,7 @@ class _Loader:
         self.notes: list[Problem] = []
         self.complete = True
 
-    def add(self, path: Path, reader: _Reader) -> None:
+    def add(self, path: Path, reader: RuleReader) -> None:
         first: dict[str, str] = {}  # where each name of this path stands
         for file in rule_files(path):
             root = read_yaml(file)
@@ -120,7 +107,7 @@ class _Loader:
             self.problems += root.source.problems
         self.notes += reader.notes
 
-    def _add_rule(self, first: dict[str, str], reader: _Reader, group: str, index: int, node: Node) -> int:
+    def _add_rule(self, first: dict[str, str], reader: RuleReader, group: str, index: int, node: Node) -> int:
         """Returns the number of problems that are the rule's own."""
         source, before = node.source, len(node.source.problems)
         given = node["alert"].value
@@ -156,246 +143,3 @@ def _rule_nodes(root: Node) -> Iterator[tuple[str, int, Node]]:
         group.check_keys(["name", "rules"], ["name", "rules"])
         for index, node in enumerate(group["rules"].elements(), 1):
             yield group["name"].text(), index, node
-
-
-class _Reader:
-    """Reads the rules of one path."""
-
-    def __init__(
-        self,
-        vocabulary: Vocabulary,
-        receivers: Collection[str] | None,
-        categories: Collection[str] | None,
-        *,
-        both_languages: bool,
-    ) -> None:
-        self._vocabulary = vocabulary
-        self._receivers = receivers
-        self._categories = categories
-        self._both_languages = both_languages
-        self.notes: list[Problem] = []
-        self.tolerated = 0  # problems of the last rule that do not keep it from working
-
-    def read(self, group: str, node: Node) -> Rule | None:
-        """The rule; None, or a rule to be thrown away, where problems were noted."""
-        self.tolerated = 0
-        node.check_keys(_KEYS, _REQUIRED)
-        if not isinstance(node.value, dict):
-            return None
-        name = node["alert"].text()
-        for_each = self._for_each(node["for_each"])
-        scope = Scope(self._vocabulary, self._limits(node["limits"]))
-        when = _condition(node["when"], scope) if "when" in node else None
-        clear = _condition(node["clear"], scope) if "clear" in node else None
-        both_compiled = when is not None and (clear is not None) == ("clear" in node)
-        if both_compiled:
-            self._check_limits_used(node["limits"], scope)
-        hold = self._hold(node["for"], when, scope) if "for" in node or when is not None else Hold()
-        severity = cast(Severity, node["severity"].one_of(SEVERITIES, "warning"))
-        known = _placeholders(scope) if both_compiled else None
-        title = self._texts(node, "title", ()) or dict.fromkeys(LANGUAGES, name)
-        summary = self._texts(node, "summary", known)
-        action = self._texts(node, "action", ())
-        notify = self._notify(node["notify"])
-        if when is None or for_each is None:
-            return None
-        slots = tuple(scope.slots)
-        rule = Rule(
-            name=name,
-            group=group,
-            file=node.source.name,
-            line=node.line,
-            title=title,
-            for_each=for_each,
-            limits=scope.limits,
-            when=when,
-            clear=clear,
-            hold=hold,
-            severity=severity,
-            notify=notify,
-            summary=summary,
-            action=action,
-            version=_version(node),
-            slots=slots,
-            thresholds=tuple(scope.thresholds),
-            calculated=frozenset(scope.calculated),
-            quantities={
-                slot.name: self._vocabulary[slot.name]
-                for slot in slots
-                if slot.kind in ("value", "age", "window")
-            },
-        )
-        for key, message in rule.contradictions(rule.limits) if both_compiled else ():
-            (node["limits"] if key in scope.limits else node)[key].problem(message)
-        return rule
-
-    def _for_each(self, node: Node) -> ForEach | None:
-        if not isinstance(node.value, dict):
-            if node.value is not None:
-                node.problem(_("expected e.g. {place_type: container} or {device: any}"))
-            return None
-        node.check_keys(["place_type", "tags", "device"])
-        if "device" not in node:
-            given = node["place_type"]
-            several = isinstance(given.value, list)
-            place_types = tuple(one.text() for one in (given.elements() if several else [given]))
-            if not any(place_types) and "tags" not in node:
-                node.problem(_("expected e.g. {place_type: container} or {device: any}"))
-            return ForEach("place", tuple(filter(None, place_types)), tags=_tags(node["tags"]))
-        for key in ("place_type", "tags"):
-            if key in node:
-                message = _(
-                    '"{key}" and "device" exclude each other; a device\'s own: {{device: {{tags: …}}}}'
-                )
-                node.problem_at(key, message.format(key=key))
-        device = node["device"]
-        if not isinstance(device.value, dict):
-            device.one_of(["any"])
-            return ForEach("device")
-        device.check_keys(["category", "model", "tags"])
-        category = device["category"].text() or None
-        if category is not None and self._categories is not None:
-            device["category"].one_of(self._categories)
-        return ForEach("device", (), category, device["model"].text() or None, _tags(device["tags"]))
-
-    def _limits(self, node: Node) -> Mapping[str, Limit]:
-        limits = {}
-        for name, value in node.items():
-            if not name.isidentifier() or iskeyword(name):
-                node.problem_at(name, _("a limit's name has letters, digits and _ only"))
-                continue
-            if name in self._vocabulary or name in FUNCTIONS or name in ("place", "device"):
-                message = _('"{name}" means something already; call it otherwise')
-                node.problem_at(name, message.format(name=name))
-                continue
-            if isinstance(value.value, str):
-                duration = parse_duration(value.value)
-                if duration is None:
-                    value.problem(_("expected a number or a duration (30m, 26h, 2d)"))
-                limits[name] = Limit(duration or 0, True)
-            else:
-                limits[name] = Limit(value.number(0.0), False)
-        return limits
-
-    def _check_limits_used(self, node: Node, scope: Scope) -> None:
-        used = {slot.name for slot in scope.slots if slot.kind == "limit"}
-        used |= {slot.limit for slot in scope.slots}  # how long a window is
-        for name in scope.limits:
-            if name not in used:
-                node.problem_at(name, _('no condition uses the limit "{name}"').format(name=name))
-
-    def _hold(self, node: Node, when: Condition | None, scope: Scope) -> Hold:
-        slots = [scope.slots[index] for index in sorted(when.slots)] if when is not None else []
-        measured = [slot for slot in slots if slot.kind in ("value", "window")]
-        values = [self._vocabulary[slot.name] for slot in measured if slot.kind == "value"]
-        if node.value is None or when is None:
-            periodic = any(quantity.kind in ("gauge", "counter") for quantity in values)
-            return Hold(2 if periodic and when is not None and not when.crossings else 0)
-        hold = _parse_hold(node)
-        if hold.readings and not measured:
-            node.problem(
-                _("counts readings, but the condition is one of time: give a duration or leave it out")
-            )
-        return hold
-
-    def _texts(self, rule: Node, key: str, known: Collection[str] | None) -> dict[str, str]:
-        node = rule[key]
-        if node.value is None:
-            return {}
-        if not isinstance(node.value, dict):
-            node.problem(_("expected texts by language: {de: …, en: …}"))
-            return {}
-        node.check_keys(LANGUAGES, ["de"])
-        texts = {language: text.text() for language, text in node.items() if language in LANGUAGES}
-        if "en" not in texts:
-            message = _('"{key}" has no English text').format(key=key)
-            if self._both_languages:
-                rule.problem_at(key, message)
-            else:
-                self.notes.append(Problem(node.source.name, *rule.keys[key], message))
-        for language, text in texts.items():
-            _check_placeholders(node[language], text, known)
-        return texts
-
-    def _notify(self, node: Node) -> tuple[str, ...]:
-        names: dict[str, None] = {}
-        for element in node.elements():
-            name = element.text()
-            if name in names:
-                element.problem(_('"{name}" stands twice').format(name=name))
-                self.tolerated += 1
-            names[name] = None
-            if self._receivers is not None and name and name not in self._receivers:
-                advice = _('unknown receiver "{name}"; add [receivers.{name}] to smartdorf.toml')
-                element.problem(advice.format(name=name) + did_you_mean(name, self._receivers))
-                self.tolerated += 1
-        if isinstance(node.value, list) and not names:
-            node.problem(_("expected at least one receiver"))
-        return tuple(names)
-
-
-def _condition(node: Node, scope: Scope) -> Condition | None:
-    text = node.text()
-    if not isinstance(node.value, str):
-        return None
-    return compile_condition(text, scope, lambda offset, message: problem_in(node, offset, message))
-
-
-def _tags(node: Node) -> dict[str, str]:
-    return {
-        name: str(value.value) if type(value.value) is int else value.text() for name, value in node.items()
-    }
-
-
-def _parse_hold(node: Node) -> Hold:
-    """``2 readings``, ``30m``, or ``2 readings, 30m``."""
-    readings, duration = 0, 0
-    for part in str(node.plain()).split(","):
-        words = part.split()
-        micros = parse_duration(part)
-        if len(words) == 2 and words[0].isdecimal() and words[1] in ("reading", "readings") and not readings:
-            readings = int(words[0])
-        elif micros and not duration:
-            duration = micros
-        else:
-            node.problem(_('expected e.g. "2 readings", "30m" or "2 readings, 30m"'))
-            break
-    return Hold(readings, timedelta(microseconds=duration))
-
-
-def _placeholders(scope: Scope) -> list[str]:
-    values = [slot.name for slot in scope.slots if slot.kind in ("value", "limit", "window")]
-    values += [slot.placeholder for slot in scope.slots if slot.kind == "window"]
-    silence = ["silent_for" for slot in scope.slots if slot.kind == "silent"]
-    return ["place", "device", *dict.fromkeys(values), *silence]
-
-
-def _check_placeholders(node: Node, text: str, known: Collection[str] | None) -> None:
-    try:
-        parts = list(Formatter().parse(text))
-    except ValueError:
-        node.problem(_("has a { or } too many; a placeholder is {place}, a plain brace is written twice"))
-        return
-    for _literal, name, spec, conversion in parts:
-        if name is None:
-            continue
-        offset = max(text.find("{" + name), 0)
-        if spec or conversion:
-            problem_in(
-                node, offset, _("write {{{name}}} only: unit and decimals are known").format(name=name)
-            )
-        elif known is not None and name not in known:
-            message = _('unknown placeholder "{name}"').format(name=name)
-            hint = did_you_mean(name, known) or (
-                _("; known are {names}").format(names=", ".join(known))
-                if known
-                else _("; only a summary has placeholders")
-            )
-            problem_in(node, offset, message + hint)
-
-
-def _version(node: Node) -> str:
-    """The same for the same definition, whatever its layout."""
-    return hashlib.blake2b(
-        msgspec.json.encode(node.plain(), order="deterministic"), digest_size=6
-    ).hexdigest()
