@@ -145,9 +145,8 @@ class View:
     def _told(self, count: int) -> RenderableType:
         table = _table(_("told"))
         for message in list(self._demo.told)[:count]:
-            words = (
-                message.title if message.kind == "fired" else _("over: {title}").format(title=message.title)
-            )
+            title = f"{message.title} ({message.stage})" if message.stage else message.title
+            words = _("over: {title}").format(title=title) if message.kind == "resolved" else title
             table.add_row(_clock(message.time), words, message.where)
         return table
 

@@ -24,7 +24,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 UPLINK_RESULTS = ("stored", "duplicate", "retransmission", "unknown_device")
 NOTIFICATION_RESULTS = ("sent", "retried", "failed", "skipped")
-TRANSITION_KINDS = ("fired", "resolved")
+TRANSITION_KINDS = ("fired", "raised", "eased", "returned", "resolved")
 
 # One uplink alone up to the largest batch.
 _BATCH_SIZES = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500)

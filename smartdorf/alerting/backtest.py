@@ -94,7 +94,7 @@ class Backtest:
     """One set of rules over the past: put everything in with ``see``, oldest first, then ask for the ``results``.
 
     Places, devices and their limits are what they are today, but every device is where it was: what has been taken
-    down since is watched until then.
+    down since is watched until then. What a person would have to close ends when it is clear.
     """
 
     def __init__(
@@ -106,10 +106,11 @@ class Backtest:
         since: datetime,
         until: datetime,
     ) -> None:
+        ending = [replace(rule, timing=rule.timing._replace(by_hand=False)) for rule in rules]
         self._since = since
         self._until = until
         (_begin, first), *later = [
-            (time, bind(rules, known, categories))
+            (time, bind(ending, known, categories))
             for time, known in _as_known(directory, since - WARM_UP, until)
         ]
         self._bound: BoundRules = first

@@ -13,10 +13,13 @@ from smartdorf.alerting.binding import BoundRules, Instance, Watchers, bind
 from smartdorf.alerting.memory import Agenda, Changes, EngineState, Evaluation, Observation, Series, View
 from smartdorf.alerting.moment import Moment, begin_of, is_of, surely_begins_nothing
 from smartdorf.alerting.state import (
+    BEGINS,
+    TOLD,
     AlertKey,
     AlertState,
     Input,
     Kind,
+    Marks,
     Transition,
     advance_alert,
     due_of,
@@ -24,6 +27,8 @@ from smartdorf.alerting.state import (
 from smartdorf.alerting.texts import summaries
 
 __all__ = [
+    "BEGINS",
+    "TOLD",
     "AlertKey",
     "AlertState",
     "BoundRules",
@@ -31,6 +36,7 @@ __all__ = [
     "EngineState",
     "Evaluation",
     "Input",
+    "Marks",
     "Observation",
     "Transition",
     "bind",
@@ -91,7 +97,7 @@ def reconcile(rules: BoundRules, state: EngineState, now: datetime) -> Evaluatio
             Transition(
                 key=key,
                 kind=kind,
-                time=max(now, alert.fired_at or alert.since),
+                time=max(now, alert.looked_at),
                 since=alert.since,
                 rule_version=rule.version if rule is not None else "",
                 summary=_GONE[reason],
@@ -177,19 +183,20 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
     if before is None and fresh and surely_begins_nothing(view, instance, at):
         return None
     if before is not None:  # data may be a moment older than the tick that came before it
-        at = max(at, before.fired_at or before.since)
+        at = max(at, before.looked_at)
     moment = Moment(view, instance, at, fresh or ())
     at = moment.at
     verdict = moment.verdict(
         firing=before is not None and before.phase == "firing", is_data=fresh is not None
     )
-    after, kind = advance_alert(before, rule.hold, verdict, at)
+    after, kind = advance_alert(before, rule.timing, verdict, at)
     if after is not before:
         view.instances[key] = after
     if kind is not None:
-        told = kind in ("fired", "resolved")
+        told = kind in TOLD
         alert = after or before
         assert alert is not None
+        stage = min(alert.stage, len(rule.stages) - 1)
         view.transitions.append(
             Transition(
                 key=key,
@@ -198,10 +205,11 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
                 since=alert.since,
                 rule_version=rule.version,
                 inputs=moment.inputs() if told else {},
-                summary=summaries(rule, moment.facts()) if told else {},
+                summary=summaries(rule, moment.facts(stage)) if told else {},
+                stage=stage,
             )
         )
-    if not instance.crossings and not rule.hold.duration:
+    if not instance.crossings and not rule.hold.duration and not rule.timing.keep:
         return None
     return _next_due(view, instance, after, at, after=at)
 
@@ -211,9 +219,9 @@ def _next_due(
 ) -> datetime | None:
     """The first time (later than ``after``) at which a look without new data may change something."""
     found = []
-    if (due := due_of(alert, instance.rule.hold)) is not None:
+    if (due := due_of(alert, instance.rule.timing)) is not None:
         found.append(due)
-    if alert is None or alert.phase == "pending":
+    if alert is None or alert.phase == "pending" or _may_rise(alert, instance):
         for slot, offset in instance.crossings:
             begin = begin_of(view, instance, slot, at)
             if begin is not None:
@@ -221,6 +229,10 @@ def _next_due(
         if instance.plan.silence is not None:
             found += _changes_after(instance, at)
     return min((due for due in found if after is None or due > after), default=None)
+
+
+def _may_rise(alert: AlertState, instance: Instance) -> bool:
+    return alert.phase == "firing" and (alert.eased or alert.stage + 1 < len(instance.rule.stages))
 
 
 def _changes_after(instance: Instance, at: datetime) -> Iterator[datetime]:

@@ -157,28 +157,29 @@ class Moment:
         if any(len(choices) > 1 for choices in self._choices):
             return self._verdict_of_several(firing=firing, is_data=is_data)
         slots = self._filled(self._best)
-        holds = rule.when(slots)
-        clears = None if not firing else _not(holds) if rule.clear is None else rule.clear(slots)
-        return Verdict(holds, clears, bool(self._fresh), is_data)
+        levels = rule.levels(slots)
+        clears = None if not firing else _not(levels[0]) if rule.clear is None else rule.clear(slots)
+        return Verdict(levels, clears, (bool(self._fresh),) * len(levels), is_data)
 
     def _verdict_of_several(self, *, firing: bool, is_data: bool) -> Verdict:
         rule = self._instance.rule
         choices: list[list[Choice | None]] = [[*found] or [None] for found in self._choices]
         combinations = list(product(*choices))
-        verdicts = [rule.when(self._filled(chosen)) for chosen in combinations]
-        holds = _any(verdicts)
-        reading = False
-        if holds:
-            holding = [chosen for chosen, verdict in zip(combinations, verdicts, strict=True) if verdict]
+        each = [rule.levels(self._filled(chosen)) for chosen in combinations]
+        levels = tuple(_any(verdicts) for verdicts in zip(*each, strict=True))
+        readings = []
+        for stage, holds in enumerate(levels):
+            holding = [chosen for chosen, verdict in zip(combinations, each, strict=True) if verdict[stage]]
             fresh = [chosen for chosen in holding if any(c and c[0] in self._fresh for c in chosen)]
-            reading = bool(fresh)  # a good value of one sensor is no second bad reading of another
-            self._best = (fresh or holding)[0]
+            readings.append(bool(fresh))  # a good value of one sensor is no second bad reading of another
+            if holds:  # those of the highest stage that holds are told
+                self._best = (fresh or holding)[0]
         clears: bool | None = None
         if firing and rule.clear is None:
-            clears = _not(holds)
+            clears = _not(levels[0])
         elif firing and rule.clear is not None:
             clears = _not(_any([_not(rule.clear(self._filled(chosen))) for chosen in combinations]))
-        return Verdict(holds, clears, reading, is_data)
+        return Verdict(levels, clears, tuple(readings), is_data)
 
     def _filled(self, chosen: Iterable[Choice | None]) -> Slots:
         slots, instance = self._slots.copy(), self._instance
@@ -214,8 +215,8 @@ class Moment:
                 inputs[name] = Input(value, choice[1][1])
         return inputs
 
-    def facts(self) -> Facts:
-        """What the placeholders of the texts stand for."""
+    def facts(self, stage: int) -> Facts:
+        """What the placeholders of the texts stand for. ``stage``: the one that was reached."""
         instance, directory = self._instance, self._view.rules.directory
         mounted = [i for i in instance.installations if i.in_force(self.at)]
         devices = [directory.devices[i.device_id] for i in mounted if i.device_id in directory.devices]
@@ -237,6 +238,7 @@ class Moment:
             windows={slot.placeholder: (slot, seen[index]) for index, slot in reversed(plan.windows)},
             limits={slot.name: self._slots[index] for index, slot in slots if slot.kind == "limit"},
             silence=None if plan.silence is None else self._slots[plan.silence],
+            stage=instance.rule.stages[stage].name,
         )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from smartdorf.alerting.engine import (
+    BEGINS,
     AlertKey,
     BoundRules,
     EngineState,
@@ -24,6 +25,7 @@ from smartdorf.alerting.engine import (
     tick,
 )
 from smartdorf.config.durations import parse_duration
+from smartdorf.config.rule import Rule
 from smartdorf.config.rules import TEST_SUFFIX, RuleSet, load_rules
 from smartdorf.config.terms import code_names
 from smartdorf.directory import Device, Directory, Installation, Place
@@ -35,7 +37,7 @@ from smartdorf.yaml_source import Node, read_yaml
 
 START = datetime(2026, 1, 5, tzinfo=UTC)  # where relative times begin
 _BEFORE = datetime(2000, 1, 1, tzinfo=UTC)  # all is mounted since then
-_STATES = ("none", "pending", "firing")
+_STATES = ("none", "pending", "firing", "eased")
 _MODEL = "test/sensor"
 
 
@@ -56,6 +58,7 @@ class _Expectation(NamedTuple):
     key: AlertKey
     subject: str
     state: str
+    stage: str
     summary: Mapping[str, str]
     node: Node
 
@@ -175,7 +178,7 @@ def _read_reading(script: _Script, node: Node, vocabulary: Vocabulary) -> None:
 
 
 def _read_expectation(script: _Script, node: Node, rules: RuleSet) -> None:
-    node.check_keys(["at", "of", "alert", "state", "summary"], ["at", "alert", "state"])
+    node.check_keys(["at", "of", "alert", "state", "stage", "summary"], ["at", "alert", "state"])
     if not isinstance(node.value, dict):
         return
     time, subject = _time(node), _subject(script, node)
@@ -184,10 +187,15 @@ def _read_expectation(script: _Script, node: Node, rules: RuleSet) -> None:
         message = _('unknown alert "{name}"').format(name=alert)
         node["alert"].problem(message + did_you_mean(alert, names))
     state = node["state"].one_of(_STATES, "none")
+    stage = node["stage"].text()
+    stages = [name for rule in rules if rule.name == alert for name in _stage_names(rule)]
+    if stage and stage not in stages:
+        message = _('{alert} has no stage "{name}"').format(alert=alert, name=stage)
+        node["stage"].problem(message + did_you_mean(stage, stages))
     summary = _texts(node["summary"])
     if time is not None and subject is not None:
         key = AlertKey(alert, *script.subjects[subject])
-        script.expectations.append(_Expectation(time, key, subject, state, summary, node))
+        script.expectations.append(_Expectation(time, key, subject, state, stage, summary, node))
 
 
 def _time(node: Node) -> datetime | None:
@@ -226,12 +234,12 @@ def _run(script: _Script, rules: RuleSet) -> RuleTestResult:
     for time in sorted({*script.observations, *(expected.time for expected in script.expectations)}):
         for evaluation in _steps(bound, state, time, script.observations.get(time, ())):
             state.apply(evaluation)
-            fired += [transition for transition in evaluation.transitions if transition.kind == "fired"]
+            fired += [transition for transition in evaluation.transitions if transition.kind in BEGINS]
         summaries.update((transition.key, transition.summary) for transition in fired)
         for expected in script.expectations:
             if expected.time == time:
                 problems += _judge(expected, bound, state, summaries)
-    announced = {expected.key for expected in script.expectations if expected.state == "firing"}
+    announced = {expected.key for expected in script.expectations if expected.state in ("firing", "eased")}
     for transition in fired:
         if transition.key not in announced:
             problems.append(_unexpected(script, transition))
@@ -267,16 +275,27 @@ def _judge(
         yield _at(node, message.format(alert=key.rule, subject=expected.subject))
         return
     alert = state.instances.get(key)
-    got = alert.phase if alert is not None else "none"
+    got = "none" if alert is None else "eased" if alert.eased else alert.phase
     if got != expected.state:
         message = _("expected {alert} of {subject} to be {expected}, it is {got}")
         text = message.format(alert=key.rule, subject=expected.subject, expected=expected.state, got=got)
         yield _at(node, text)
+    if expected.stage and alert is not None:
+        reached = _stage_names(bound.rules[key.rule], alert.stage)
+        if expected.stage not in reached:
+            message = _('expected the stage "{wanted}", it is "{got}"')
+            yield _at(node["stage"], message.format(wanted=expected.stage, got=reached[0]))
     for language, wanted in expected.summary.items():
         said = summaries.get(key, {}).get(language, "").replace("\N{NO-BREAK SPACE}", " ")
         if said != wanted:
             message = _('expected the summary "{wanted}", it says "{said}"')
             yield _at(node["summary"], message.format(wanted=wanted, said=said))
+
+
+def _stage_names(rule: Rule, number: int | None = None) -> list[str]:
+    """In both languages, of all its stages or of one."""
+    stages = rule.stages if number is None else rule.stages[number : number + 1]
+    return [name for stage in stages for name in stage.name.values()]
 
 
 def _unexpected(script: _Script, transition: Transition) -> Problem:

@@ -1,5 +1,7 @@
 """The life of one alert: inactive → pending → firing → inactive. Pure functions of their arguments.
 
+While it fires it may be raised to a higher stage; it never steps down: what was reached is what people act on. One
+that a person has to close eases when it is clear, and fires again (it returns) when its condition holds once more.
 Closed by hand, it is as if inactive, but for newer data only: else a silence would begin again by itself.
 
 Knows what was decided (the condition holds, does not hold, is unknown), not how, and keeps nothing.
@@ -13,10 +15,12 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from smartdorf.config.rule import Hold
+from smartdorf.config.rule import Timing
 
 Phase = Literal["pending", "firing", "closed"]
-Kind = Literal["pending", "fired", "resolved", "dropped"]
+Kind = Literal["pending", "fired", "raised", "eased", "returned", "resolved", "dropped"]
+TOLD = frozenset({"fired", "raised", "eased", "returned", "resolved"})  # those that people hear of
+BEGINS = frozenset({"fired", "raised", "returned"})  # those after which it is worse than before
 
 
 class AlertKey(NamedTuple):
@@ -27,6 +31,16 @@ class AlertKey(NamedTuple):
     id: int
 
 
+class Mark(Struct, frozen=True, array_like=True):
+    """Since when a stage has held, and with how many fresh values."""
+
+    since: datetime
+    readings: int
+
+
+Marks = tuple[Mark | None, ...]  # by stage; () where none has begun
+
+
 class AlertState(Struct, frozen=True):
     """What is kept of an instance that is not inactive: exactly table rule_state."""
 
@@ -34,6 +48,16 @@ class AlertState(Struct, frozen=True):
     since: datetime  # when the condition began to hold; of a closed one, when it was closed
     readings: int  # fresh values for which it held, while pending
     fired_at: datetime | None = None
+    stage: int = 0  # while firing, the highest that was reached
+    rising: Marks = ()  # the stages above that have begun to hold
+    clearing: datetime | None = None  # since when it has been clear, while the rule keeps it firing
+    eased: bool = False  # it is clear and waits for a person
+
+    @property
+    def looked_at(self) -> datetime:
+        """The last moment that it knows of; nothing happens to it before."""
+        marks = [mark.since for mark in self.rising if mark is not None]
+        return max(filter(None, [self.since, self.fired_at, self.clearing, *marks]))
 
 
 class Input(Struct, frozen=True):
@@ -44,7 +68,7 @@ class Input(Struct, frozen=True):
 
 
 class Transition(Struct, frozen=True):
-    """One step in the life of an alert. ``time`` is event time; texts stand where an alert opens or closes."""
+    """One step in the life of an alert. ``time`` is event time; texts stand where people hear of it."""
 
     key: AlertKey
     kind: Kind
@@ -54,58 +78,140 @@ class Transition(Struct, frozen=True):
     inputs: Mapping[str, Input] = {}
     summary: Mapping[str, str] = {}  # by language
     reason: str | None = None  # where it was not the data: "rule removed" …
+    stage: int = 0
 
 
 class Verdict(NamedTuple):
-    """What the conditions of a rule said. None: unknown."""
+    """What the conditions of a rule said. None: unknown.
 
-    holds: bool | None
+    ``levels``: of each stage, whether it holds or one above it does. ``readings``: of each stage, whether a fresh
+    value took part in it.
+    """
+
+    levels: tuple[bool | None, ...]
     clears: bool | None  # asked only while firing
-    reading: bool  # a fresh value took part in it
+    readings: tuple[bool, ...]
     fresh: bool  # it was asked because of fresh data, not because time has passed
+
+    @property
+    def holds(self) -> bool | None:
+        return self.levels[0]
 
 
 def advance_alert(
-    state: AlertState | None, hold: Hold, verdict: Verdict, at: datetime
+    state: AlertState | None, timing: Timing, verdict: Verdict, at: datetime
 ) -> tuple[AlertState | None, Kind | None]:
     """The next state and the step that leads to it (None: no step).
 
-    Unknown keeps the state. Only fresh data resolves: time alone does not, whatever the conditions say.
+    Unknown keeps the state. Only fresh data clears: time alone does not, whatever the conditions say.
     """
+    before = state
     if state is not None and state.phase == "closed":
-        return _advance(None, hold, verdict, at) if verdict.fresh and at > state.since else (state, None)
-    return _advance(state, hold, verdict, at)
-
-
-def _advance(
-    state: AlertState | None, hold: Hold, verdict: Verdict, at: datetime
-) -> tuple[AlertState | None, Kind | None]:
+        if not verdict.fresh or at <= state.since:
+            return state, None
+        state = None
     if state is None:
         if verdict.holds is not True:
             return None, None
-        begun = AlertState("pending", at, int(verdict.reading))
-        return _fired(begun, at) if _is_over(hold, begun, at) else (begun, "pending")
-    if state.phase == "firing":
-        if verdict.fresh and verdict.clears is True and verdict.holds is not True:
-            return None, "resolved"
-        return state, None
-    if verdict.holds is not True:
-        return (state, None) if verdict.holds is None else (None, "dropped")
-    if verdict.reading:
-        state = AlertState("pending", state.since, state.readings + 1)
-    return _fired(state, at) if _is_over(hold, state, at) else (state, None)
+        after, kind = _pend(AlertState("pending", at, 0), timing, verdict, at)
+        kind = kind or "pending"
+    elif state.phase == "pending":
+        after, kind = _pend(state, timing, verdict, at)
+    else:
+        after, kind = _fire(state, timing, verdict, at)
+    return (before if after == before else after), kind
 
 
-def _is_over(hold: Hold, state: AlertState, at: datetime) -> bool:
-    return state.readings >= hold.readings and at - state.since >= hold.duration
+def _pend(
+    state: AlertState, timing: Timing, verdict: Verdict, at: datetime
+) -> tuple[AlertState | None, Kind | None]:
+    base = _marked(Mark(state.since, state.readings), verdict, 0, at)
+    if base is None:
+        return None, "dropped"
+    rising = _rising(state.rising, 1, verdict, at)
+    if not _is_over(timing, base, at):
+        return AlertState("pending", base.since, base.readings, rising=rising), None
+    stage = max(_reached(rising, timing, at), default=0)
+    rising = _above(rising, stage)
+    return AlertState("firing", base.since, base.readings, at, stage, rising), "fired"
 
 
-def _fired(state: AlertState, at: datetime) -> tuple[AlertState, Kind]:
-    return AlertState("firing", state.since, state.readings, at), "fired"
+def _fire(
+    state: AlertState, timing: Timing, verdict: Verdict, at: datetime
+) -> tuple[AlertState | None, Kind | None]:
+    last = len(verdict.levels) - 1  # the rule may have lost stages since
+    rising = _rising(state.rising, 0 if state.eased else min(state.stage, last) + 1, verdict, at)
+    reached = _reached(rising, timing, at)
+    if reached:
+        stage = max(reached)
+        risen = AlertState(
+            "firing", state.since, state.readings, state.fired_at, stage, _above(rising, stage)
+        )
+        return risen, "returned" if state.eased else "raised"
+    clearing, is_clear = state.clearing, False
+    if verdict.holds is True or verdict.clears is False:
+        clearing = None
+    elif verdict.clears is True and (verdict.fresh or clearing is not None):
+        clearing = clearing or at
+        is_clear = not state.eased and at - clearing >= timing.keep
+    if is_clear and not timing.by_hand:
+        return None, "resolved"
+    after = AlertState(
+        "firing",
+        state.since,
+        state.readings,
+        state.fired_at,
+        state.stage,
+        rising,
+        clearing if timing.keep and not is_clear and not state.eased else None,
+        state.eased or is_clear,
+    )
+    return after, "eased" if is_clear else None
 
 
-def due_of(state: AlertState | None, hold: Hold) -> datetime | None:
-    """When a pending alert fires without further data; None where only data can make it fire."""
-    if state is None or state.phase != "pending" or not hold.duration or state.readings < hold.readings:
+def _marked(mark: Mark | None, verdict: Verdict, stage: int, at: datetime) -> Mark | None:
+    holds = verdict.levels[stage]
+    if holds is not True:
+        return mark if holds is None else None
+    if mark is None:
+        mark = Mark(at, 0)
+    return Mark(mark.since, mark.readings + 1) if verdict.readings[stage] else mark
+
+
+def _rising(marks: Marks, lowest: int, verdict: Verdict, at: datetime) -> Marks:
+    if lowest >= len(verdict.levels):
+        return ()
+    known = dict(enumerate(marks))
+    found = tuple(
+        _marked(known.get(stage), verdict, stage, at) if stage >= lowest else None
+        for stage in range(len(verdict.levels))
+    )
+    return found if any(found) else ()
+
+
+def _reached(marks: Marks, timing: Timing, at: datetime) -> list[int]:
+    return [stage for stage, mark in enumerate(marks) if mark is not None and _is_over(timing, mark, at)]
+
+
+def _above(marks: Marks, stage: int) -> Marks:
+    found = tuple(mark if number > stage else None for number, mark in enumerate(marks))
+    return found if any(found) else ()
+
+
+def _is_over(timing: Timing, mark: Mark, at: datetime) -> bool:
+    return mark.readings >= timing.hold.readings and at - mark.since >= timing.hold.duration
+
+
+def due_of(state: AlertState | None, timing: Timing) -> datetime | None:
+    """When an alert changes without further data; None where only data can change it."""
+    if state is None:
         return None
-    return state.since + hold.duration
+    due = [state.clearing + timing.keep] if state.clearing is not None else []
+    if timing.hold.duration:
+        marks = [*state.rising, Mark(state.since, state.readings) if state.phase == "pending" else None]
+        due += [
+            mark.since + timing.hold.duration
+            for mark in marks
+            if mark is not None and mark.readings >= timing.hold.readings
+        ]
+    return min(due, default=None)

@@ -35,6 +35,7 @@ class Facts(NamedTuple):
     windows: Mapping[str, tuple[Slot, float | None]]
     limits: Mapping[str, float | None]
     silence: float | None
+    stage: Mapping[str, str]  # its name by language
 
 
 def summaries(rule: Rule, facts: Facts) -> dict[str, str]:
@@ -59,6 +60,7 @@ def _fill(rule: Rule, template: str, facts: Facts, language: str) -> str:
     for name, limit in facts.limits.items():
         if limit is not None:
             words[name] = limit_text(rule, name, limit, language)
+    words["stage"] = facts.stage.get(language) or facts.stage.get("de", "")
     silence = facts.silence
     words["silent_for"] = (
         _UNKNOWN[language] if silence is None else duration_text(silence, language, since=True)

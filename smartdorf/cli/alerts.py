@@ -132,7 +132,7 @@ def alerts_table(
     for title in (_("ID"), _("since"), _("severity"), _("alert"), _("place"), _("told"), _("last value")):
         table.add_column(title, overflow="fold")
     for row in rows:
-        title = in_language(row.title, language) or row.rule
+        title = title_of(row)
         table.add_row(
             str(row.id or "–"),
             time_text(row.since, language),
@@ -145,6 +145,12 @@ def alerts_table(
     return table
 
 
+def title_of(row: AlertRow) -> str:
+    """``Container voll (überfüllt)``."""
+    title, stage = (in_language(texts, current_language()) for texts in (row.title, row.stage))
+    return f"{title or row.rule} ({stage})" if stage else title or row.rule
+
+
 def severity_text(row: AlertRow) -> str:
     if row.state == "pending":
         return _("pending")
@@ -154,7 +160,9 @@ def severity_text(row: AlertRow) -> str:
 
 
 def marks(row: AlertRow) -> Iterator[str]:
-    """What people have said of it: acknowledged, a verdict."""
+    """What people have said of it: acknowledged, a verdict. And whether it waits for somebody to close it."""
+    if row.eased_at is not None and row.state == "firing":
+        yield _("below the threshold")
     if row.acknowledged is not None and row.state == "firing":
         yield _("acknowledged")
     if row.verdict is not None:
@@ -170,7 +178,11 @@ def told_text(row: AlertRow) -> str:
     """Who was told of the alert as it now stands, and when; what failed is said, too."""
     if row.state == "pending":
         return ""
-    kind = "fired" if row.state == "firing" else "resolved"
+    kinds = [told.kind for told in row.told]
+    if row.state == "resolved":
+        kind = "resolved"
+    else:  # whatever happened last
+        kind = next((kind for kind in reversed(kinds) if kind != "resolved"), "fired")
     entries = [_told_entry(told) for told in row.told if told.kind == kind]
     return "\n".join(entries) or _("nobody: no receiver")
 
@@ -213,7 +225,7 @@ def value_state(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta]
 def why(row: AlertRow) -> str:
     """One sentence: what fired, where, since when and on which values."""
     language = current_language()
-    title = in_language(row.title, language) or row.rule
+    title = title_of(row)
     what = f"{title}, {row.place or row.device}" if row.place or row.device else title
     text = _("{what}: fired {time}, because the condition had held since {since} ({values}).")
     return text.format(
@@ -232,6 +244,11 @@ def alert_page(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta] 
         lines.append(_("Over since {time}.").format(time=time_text(row.resolved_at, language)))
     else:
         lines.append(in_language(row.action, language))
+        if row.eased_at is not None:
+            text = _(
+                "Below the threshold since {time}; `smartdorf alerts resolve {number} --reason …` closes it."
+            )
+            lines.append(text.format(time=time_text(row.eased_at, language), number=row.id))
         lines.append(_("Last value: {state}").format(state=value_state(row, now, intervals or {})))
     if row.acknowledged is not None:
         text = _("Acknowledged by {who}, {time}.")
@@ -259,7 +276,7 @@ def _event_text(event: AlertEvent) -> str:
     parts = [_event_name(event)]
     if event.kind == "resolved" and event.actor:
         parts[0] += f": {event.reason}"
-    elif event.kind in ("fired", "resolved"):
+    elif event.summary:
         parts[0] += f": {in_language(event.summary, language)}"
     if event.comment:
         parts[0] += f": {event.comment}"
@@ -273,16 +290,26 @@ def _event_text(event: AlertEvent) -> str:
 def _event_name(event: AlertEvent) -> str:
     names = {
         "fired": _("fired"),
+        "raised": _("raised to {stage}"),
+        "eased": _("below the threshold"),
+        "returned": _("fired again"),
         "resolved": _("closed by {who}") if event.actor else _("over"),
         "acknowledged": _("acknowledged by {who}"),
         "commented": _("{who} says"),
         "verdict": _("{who} judges: {verdict}"),
     }
-    return names[event.kind].format(who=event.actor, verdict=verdict_text(event.verdict))
+    stage = in_language(event.stage, current_language())
+    return names[event.kind].format(who=event.actor, verdict=verdict_text(event.verdict), stage=stage)
 
 
 def _told_line(told: Told) -> str:
-    subject = _("that it fired") if told.kind == "fired" else _("that it is over")
+    subjects = {
+        "fired": _("that it fired"),
+        "raised": _("of the higher stage"),
+        "eased": _("that it is below the threshold"),
+        "returned": _("that it fired again"),
+        "resolved": _("that it is over"),
+    }
     texts = {
         "sent": _("{receiver} told {subject}: {result}"),
         "skipped": _("{receiver} not told {subject}: {result}"),
@@ -290,7 +317,7 @@ def _told_line(told: Told) -> str:
         "waiting": _("{receiver} to be told {subject}, {attempts} attempt(s) so far: {result}"),
     }
     line = texts[told.state].format(
-        receiver=told.receiver, subject=subject, attempts=told.attempts, result=told.result or "–"
+        receiver=told.receiver, subject=subjects[told.kind], attempts=told.attempts, result=told.result or "–"
     )
     if told.silence is not None and told.state != "skipped":
         line += _("; held back before by silence {number}").format(number=told.silence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from smartdorf.alerting.ruletest import RuleTestResult, find_rule_tests, run_rul
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json
 from smartdorf.cli.rules_backtest import backtest
 from smartdorf.config.durations import SECOND, format_duration
-from smartdorf.config.rule import Hold, Rule
+from smartdorf.config.rule import Hold, Rule, Stage
 from smartdorf.config.rule_schema import rule_schema
 from smartdorf.config.rules import RuleSet, load_rules
 from smartdorf.config.settings import Settings, find_settings_file, load_settings
@@ -120,8 +121,7 @@ def list_rules(paths: PathsArgument = None, config: ConfigOption = None, as_json
     for rule in rules:
         title = rule.title.get(current_language()) or rule.title["de"]
         name = f"{rule.name}\n[dim]{escape(title)}[/dim]"
-        tells = "\n".join([rule.severity, *rule.notify])
-        table.add_row(name, str(rule.for_each), escape(_when(rule)), escape(tells))
+        table.add_row(name, str(rule.for_each), escape(_when(rule)), escape(_tells(rule)))
     console.print(table)
     if rules.problems:
         count = len(rules.problems)
@@ -137,7 +137,7 @@ def _hold_text(hold: Hold) -> str:
     """``for 2 readings, 30m``, as it stands in a rule file."""
     parts = [f"{hold.readings} readings"] if hold.readings else []
     if hold.duration:
-        parts.append(format_duration(hold.duration.total_seconds() * SECOND))
+        parts.append(_duration(hold.duration))
     return _("for {hold}").format(hold=", ".join(parts)) if parts else _("at once")
 
 
@@ -146,7 +146,24 @@ def _when(rule: Rule) -> str:
         f"{name} = {format_duration(limit.value) if limit.is_duration else f'{limit.value:g}'}"
         for name, limit in rule.limits.items()
     ]
-    return "\n".join([rule.when.text, *limits, _hold_text(rule.hold)])
+    conditions = [f"{_stage_name(stage)}{stage.when.text}" for stage in rule.stages]
+    keep = rule.timing.keep
+    ends = [_("until it is clear for {duration}").format(duration=_duration(keep))] if keep else []
+    ends += [_("until somebody closes it")] if rule.timing.by_hand else []
+    return "\n".join([*conditions, *limits, _hold_text(rule.hold), *ends])
+
+
+def _tells(rule: Rule) -> str:
+    return "\n".join(f"{_stage_name(s)}{', '.join([s.severity, *s.notify])}" for s in rule.stages)
+
+
+def _stage_name(stage: Stage) -> str:
+    name = stage.name.get(current_language()) or stage.name.get("de")
+    return f"{name}: " if name else ""
+
+
+def _duration(duration: timedelta) -> str:
+    return format_duration(duration.total_seconds() * SECOND)
 
 
 def _settings(config: Path | None) -> Settings | None:
@@ -220,7 +237,18 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
         "limits": limits,  # durations in seconds
         "readings": rule.hold.readings,
         "duration": rule.hold.duration.total_seconds(),
-        "severity": rule.severity,
+        "stages": [
+            {
+                "name": stage.name,
+                "when": stage.when.text,
+                "severity": stage.severity,
+                "notify": stage.notify,
+            }
+            for stage in rule.stages
+        ],
+        "keep_firing_for": rule.timing.keep.total_seconds(),
+        "close_by_hand": rule.timing.by_hand,
+        "severity": rule.severities[-1],
         "notify": rule.notify,
         "version": rule.version,
         "file": rule.file,

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from smartdorf.config.durations import SECOND
+from smartdorf.config.kleene import Slots
 from smartdorf.config.terms import Condition, Limit, Slot, Threshold, implausible
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Quantity
@@ -23,6 +24,24 @@ class Hold(NamedTuple):
 
     readings: int = 0
     duration: timedelta = timedelta(0)
+
+
+class Timing(NamedTuple):
+    """When an alert begins, and how it ends."""
+
+    hold: Hold = Hold()
+    keep: timedelta = timedelta(0)  # how long it must have been clear before it ends
+    by_hand: bool = False  # only a person ends it
+
+
+class Stage(NamedTuple):
+    """One step of an alert, the lowest first. The only one of a rule without stages has no name."""
+
+    when: Condition
+    severity: Severity
+    notify: tuple[str, ...]
+    name: Mapping[str, str] = {}  # by language
+    key: str = "when"  # where its condition stands in the rule: when, stages.1 …
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,9 @@ class ForEach:
         return f"{self.kind} {{{', '.join(words) or 'any'}}}"
 
 
+_Sample = tuple[float, list[float | None]]  # a value, and the slots filled with it
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
     """One alert rule. Texts are by language; ``version`` changes with every change of the definition."""
@@ -52,11 +74,10 @@ class Rule:
     title: Mapping[str, str]
     for_each: ForEach
     limits: Mapping[str, Limit]
-    when: Condition
+    when: Condition  # one of its stages holds
+    stages: tuple[Stage, ...]  # a higher one holds only where those below do
     clear: Condition | None  # None: cleared when `when` does not hold
-    hold: Hold
-    severity: Severity
-    notify: tuple[str, ...]
+    timing: Timing
     summary: Mapping[str, str]
     action: Mapping[str, str]
     version: str
@@ -64,6 +85,32 @@ class Rule:
     thresholds: tuple[Threshold, ...]
     calculated: frozenset[str]  # quantities that are used otherwise than beside a constant
     quantities: Mapping[str, Quantity]  # those that it uses
+
+    @property
+    def hold(self) -> Hold:
+        return self.timing.hold
+
+    @property
+    def notify(self) -> tuple[str, ...]:
+        """All that it may tell."""
+        return tuple(dict.fromkeys(name for stage in self.stages for name in stage.notify))
+
+    @property
+    def severities(self) -> tuple[Severity, ...]:
+        """What it may be, from the lowest stage on."""
+        return tuple(dict.fromkeys(stage.severity for stage in self.stages))
+
+    def levels(self, slots: Slots) -> tuple[bool | None, ...]:
+        """Of each stage, whether it or one above it holds."""
+        if len(self.stages) == 1:
+            return (self.when(slots),)
+        found: list[bool | None] = []
+        above: bool | None = False
+        for stage in reversed(self.stages):
+            holds = stage.when(slots)
+            above = True if above or holds else None if above is None or holds is None else False
+            found.append(above)
+        return tuple(reversed(found))
 
     def template(self, limits: Mapping[str, Limit]) -> list[float | None]:
         """Its slots with the limits filled in and everything else unknown."""
@@ -90,22 +137,43 @@ class Rule:
         samples = list(self._samples(template))
         if not samples:
             return
-        held = [self.when(slots) for _value, slots in samples]
-        if not any(held):
-            yield "when", _("can never hold")
-        elif all(held):
-            yield "when", _("always holds")
-        elif self.clear is not None:
-            cleared = [self.clear(slots) for _value, slots in samples]
-            if not any(cleared):
-                yield "clear", _("can never hold: the alert would stay for ever")
-            for (value, _slots), holds, clears in zip(samples, held, cleared, strict=True):
-                if holds and clears:
-                    message = _("holds together with `when` (at {value:g}): the order of the limits is wrong")
-                    yield "clear", message.format(value=value)
-                    return
+        held = [[stage.when(slots) for _value, slots in samples] for stage in self.stages]
+        for number, (stage, here) in enumerate(zip(self.stages, held, strict=True)):
+            below = held[number - 1] if number else None
+            if not any(here):
+                yield stage.key, _("can never hold")
+            elif not number and all(here):
+                yield stage.key, _("always holds")
+            elif below is not None and here == below:
+                yield stage.key, _("holds just where the stage below does: it would never be told")
+            elif below is not None:
+                yield from self._out_of_order(stage, samples, here, below)
+        if self.clear is not None and not all(held[0]) and any(held[0]):
+            yield from self._clear_in_vain(samples, held[0])
 
-    def _samples(self, template: Sequence[float | None]) -> Iterator[tuple[float, list[float | None]]]:
+    def _out_of_order(
+        self, stage: Stage, samples: list[_Sample], here: list[bool | None], below: list[bool | None]
+    ) -> Iterator[tuple[str, str]]:
+        for (value, _slots), holds, lower in zip(samples, here, below, strict=True):
+            if holds and not lower:
+                message = _(
+                    "holds where the stage below does not (at {value:g}): the lowest stage stands first"
+                )
+                yield stage.key, message.format(value=value)
+                return
+
+    def _clear_in_vain(self, samples: list[_Sample], held: list[bool | None]) -> Iterator[tuple[str, str]]:
+        assert self.clear is not None
+        cleared = [self.clear(slots) for _value, slots in samples]
+        if not any(cleared):
+            yield "clear", _("can never hold: the alert would stay for ever")
+        for (value, _slots), holds, clears in zip(samples, held, cleared, strict=True):
+            if holds and clears:
+                message = _("holds together with `when` (at {value:g}): the order of the limits is wrong")
+                yield "clear", message.format(value=value)
+                return
+
+    def _samples(self, template: Sequence[float | None]) -> Iterator[_Sample]:
         """Values of the rule's only quantity on, between and beyond its thresholds; none where it has more."""
         inputs = [(index, slot) for index, slot in enumerate(self.slots) if slot.kind != "limit"]
         if len(inputs) != 1 or inputs[0][1].kind != "value" or self.calculated:

@@ -6,7 +6,7 @@ Every mistake is noted at its place, and reading goes on, so that all are told a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from keyword import iskeyword
 from string import Formatter
@@ -16,8 +16,9 @@ import msgspec
 
 from smartdorf.config.conditions import compile_condition
 from smartdorf.config.durations import parse_duration
+from smartdorf.config.kleene import any_of
 from smartdorf.config.positions import problem_in
-from smartdorf.config.rule import SEVERITIES, ForEach, Hold, Rule, Severity
+from smartdorf.config.rule import SEVERITIES, ForEach, Hold, Rule, Severity, Stage, Timing
 from smartdorf.config.terms import FUNCTIONS, Condition, Limit, Scope
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import LANGUAGES
@@ -28,17 +29,19 @@ from smartdorf.yaml_source import Node
 _REQUIRED = (
     "alert",
     "for_each",
-    "when",
-    "severity",
-    "notify",
     "summary",
 )
+_OF_A_STAGE = ("when", "severity", "notify")  # a rule without stages has them itself
 _KEYS = (
     *_REQUIRED,
+    *_OF_A_STAGE,
     "title",
     "limits",
+    "stages",
     "clear",
     "for",
+    "keep_firing_for",
+    "close",
     "action",
 )
 
@@ -64,24 +67,23 @@ class RuleReader:
     def read(self, group: str, node: Node) -> Rule | None:
         """The rule; None, or a rule to be thrown away, where problems were noted."""
         self.tolerated = 0
-        node.check_keys(_KEYS, _REQUIRED)
+        node.check_keys(_KEYS, _REQUIRED if "stages" in node else (*_REQUIRED, *_OF_A_STAGE))
         if not isinstance(node.value, dict):
             return None
         name = node["alert"].text()
         for_each = self._for_each(node["for_each"])
         scope = Scope(self._vocabulary, self._limits(node["limits"]))
-        when = _condition(node["when"], scope) if "when" in node else None
+        stages = self._stages(node, scope)
         clear = _condition(node["clear"], scope) if "clear" in node else None
-        both_compiled = when is not None and (clear is not None) == ("clear" in node)
-        if both_compiled:
+        all_compiled = bool(stages) and (clear is not None) == ("clear" in node)
+        if all_compiled:
             self._check_limits_used(node["limits"], scope)
-        hold = self._hold(node["for"], when, scope) if "for" in node or when is not None else Hold()
-        severity = cast(Severity, node["severity"].one_of(SEVERITIES, "warning"))
-        known = _placeholders(scope) if both_compiled else None
+        when = _any_of(stages) if stages else None
+        timing = self._timing(node, when, scope)
+        known = _placeholders(scope, staged="stages" in node) if all_compiled else None
         title = self._texts(node, "title", ()) or dict.fromkeys(LANGUAGES, name)
         summary = self._texts(node, "summary", known)
         action = self._texts(node, "action", ())
-        notify = self._notify(node["notify"])
         if when is None or for_each is None:
             return None
         slots = tuple(scope.slots)
@@ -94,10 +96,9 @@ class RuleReader:
             for_each=for_each,
             limits=scope.limits,
             when=when,
+            stages=stages,
             clear=clear,
-            hold=hold,
-            severity=severity,
-            notify=notify,
+            timing=timing,
             summary=summary,
             action=action,
             version=_version(node),
@@ -110,9 +111,53 @@ class RuleReader:
                 if slot.kind in ("value", "age", "window")
             },
         )
-        for key, message in rule.contradictions(rule.limits) if both_compiled else ():
-            (node["limits"] if key in scope.limits else node)[key].problem(message)
+        for key, message in rule.contradictions(rule.limits) if all_compiled else ():
+            _named(node, key, scope).problem(message)
         return rule
+
+    def _stages(self, node: Node, scope: Scope) -> tuple[Stage, ...]:
+        """The lowest first; () where one of them could not be compiled."""
+        if "stages" not in node:
+            stage = self._stage(node, scope, "when")
+            return (stage,) if stage is not None else ()
+        for key in _OF_A_STAGE:
+            if key in node:
+                message = _('"{key}" stands in each of the stages, not beside them')
+                node.problem_at(key, message.format(key=key))
+        elements = list(node["stages"].elements())
+        if isinstance(node["stages"].value, list) and len(elements) < 2:
+            node["stages"].problem(
+                _("expected at least two stages, the lowest first; a rule of one has none")
+            )
+        stages = []
+        for number, element in enumerate(elements):
+            element.check_keys(["name", *_OF_A_STAGE], ["name", *_OF_A_STAGE])
+            if isinstance(element.value, dict):
+                stages.append(self._stage(element, scope, f"stages.{number}"))
+        found = tuple(stage for stage in stages if stage is not None)
+        return found if len(found) == len(elements) else ()
+
+    def _stage(self, node: Node, scope: Scope, key: str) -> Stage | None:
+        when = _condition(node["when"], scope) if "when" in node else None
+        severity = cast(Severity, node["severity"].one_of(SEVERITIES, "warning"))
+        notify = self._notify(node["notify"])
+        name = self._name(node)
+        return Stage(when, severity, notify, name, key) if when is not None else None
+
+    def _name(self, stage: Node) -> Mapping[str, str]:
+        """``name: voll``, or by language; what is shown to people in English needs an English one."""
+        if not isinstance(stage["name"].value, str):
+            return self._texts(stage, "name", ())
+        self._miss_english(stage, "name")
+        return {"de": stage["name"].text()}
+
+    def _timing(self, node: Node, when: Condition | None, scope: Scope) -> Timing:
+        hold = self._hold(node["for"], when, scope) if "for" in node or when is not None else Hold()
+        keep = parse_duration(str(node["keep_firing_for"].plain())) if "keep_firing_for" in node else 0
+        if keep is None:
+            node["keep_firing_for"].problem(_("expected a duration: 30m, 26h, 2d"))
+        by_hand = node["close"].one_of(["by hand"]) != ""
+        return Timing(hold, timedelta(microseconds=keep or 0), by_hand)
 
     def _for_each(self, node: Node) -> ForEach | None:
         if not isinstance(node.value, dict):
@@ -149,7 +194,7 @@ class RuleReader:
             if not name.isidentifier() or iskeyword(name):
                 node.problem_at(name, _("a limit's name has letters, digits and _ only"))
                 continue
-            if name in self._vocabulary or name in FUNCTIONS or name in ("place", "device"):
+            if name in self._vocabulary or name in FUNCTIONS or name in ("place", "device", "stage"):
                 message = _('"{name}" means something already; call it otherwise')
                 node.problem_at(name, message.format(name=name))
                 continue
@@ -193,14 +238,17 @@ class RuleReader:
         node.check_keys(LANGUAGES, ["de"])
         texts = {language: text.text() for language, text in node.items() if language in LANGUAGES}
         if "en" not in texts:
-            message = _('"{key}" has no English text').format(key=key)
-            if self._both_languages:
-                rule.problem_at(key, message)
-            else:
-                self.notes.append(Problem(node.source.name, *rule.keys[key], message))
+            self._miss_english(rule, key)
         for language, text in texts.items():
             _check_placeholders(node[language], text, known)
         return texts
+
+    def _miss_english(self, node: Node, key: str) -> None:
+        message = _('"{key}" has no English text').format(key=key)
+        if self._both_languages:
+            node.problem_at(key, message)
+        else:
+            self.notes.append(Problem(node.source.name, *node.keys[key], message))
 
     def _notify(self, node: Node) -> tuple[str, ...]:
         names: dict[str, None] = {}
@@ -217,6 +265,28 @@ class RuleReader:
         if isinstance(node.value, list) and not names:
             node.problem(_("expected at least one receiver"))
         return tuple(names)
+
+
+def _any_of(stages: Sequence[Stage]) -> Condition:
+    """What holds where any of them does."""
+    conditions = [stage.when for stage in stages]
+    if len(conditions) == 1:
+        return conditions[0]
+    return Condition(
+        " or ".join(condition.text for condition in conditions),
+        any_of([condition.holds for condition in conditions]),
+        tuple(crossing for condition in conditions for crossing in condition.crossings),
+        frozenset().union(*(condition.slots for condition in conditions)),
+    )
+
+
+def _named(rule: Node, key: str, scope: Scope) -> Node:
+    """Where a contradiction stands: a limit, `when`, `clear`, or the condition of a stage."""
+    if key in scope.limits:
+        return rule["limits"][key]
+    if key.startswith("stages."):
+        return list(rule["stages"].elements())[int(key.removeprefix("stages."))]["when"]
+    return rule[key]
 
 
 def _condition(node: Node, scope: Scope) -> Condition | None:
@@ -248,11 +318,12 @@ def _parse_hold(node: Node) -> Hold:
     return Hold(readings, timedelta(microseconds=duration))
 
 
-def _placeholders(scope: Scope) -> list[str]:
+def _placeholders(scope: Scope, *, staged: bool) -> list[str]:
     values = [slot.name for slot in scope.slots if slot.kind in ("value", "limit", "window")]
     values += [slot.placeholder for slot in scope.slots if slot.kind == "window"]
     silence = ["silent_for" for slot in scope.slots if slot.kind == "silent"]
-    return ["place", "device", *dict.fromkeys(values), *silence]
+    stage = ["stage"] if staged else []
+    return ["place", "device", *stage, *dict.fromkeys(values), *silence]
 
 
 def _check_placeholders(node: Node, text: str, known: Collection[str] | None) -> None:

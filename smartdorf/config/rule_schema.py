@@ -47,6 +47,20 @@ def rule_schema(categories: tuple[str, ...]) -> dict[str, Any]:
 
 def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
     functions = ", ".join(f"{name}()" for name in FUNCTIONS)
+    stage = {
+        "when": _condition(
+            "The condition: quantities of the vocabulary, limits, comparisons, and, or, not, + - * / and "
+            f"{functions}."
+        ),
+        "severity": {"enum": list(SEVERITIES), "description": "How bad it is."},
+        "notify": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1},
+            "minItems": 1,
+            "description": "Names of receivers in smartdorf.toml.",
+        },
+    }
+    name = {"anyOf": [_texts("What the stage is called."), {"type": "string", "minLength": 1}]}
     return _object(
         {
             "alert": {
@@ -62,26 +76,27 @@ def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
                 "propertyNames": {"pattern": _NAME},
                 "additionalProperties": {"anyOf": [{"type": "number"}, _text(_DURATION, "26h, 30m, 2d")]},
             },
-            "when": _condition(
-                "The condition: quantities of the vocabulary, limits, comparisons, and, or, not, + - * / and "
-                f"{functions}."
-            ),
+            **stage,
+            "stages": {
+                "type": "array",
+                "items": _object({"name": name, **stage}, ["name", *stage]),
+                "minItems": 2,
+                "description": "Instead of when, severity and notify: several of them, the lowest first.",
+            },
             "clear": _condition("When the alert ends; else when `when` no longer holds."),
             "for": _text(_HOLD, "How long it must hold: 2 readings, 30m, or both: 2 readings, 30m."),
-            "severity": {"enum": list(SEVERITIES), "description": "How bad it is."},
-            "notify": {
-                "type": "array",
-                "items": {"type": "string", "minLength": 1},
-                "minItems": 1,
-                "description": "Names of receivers in smartdorf.toml.",
+            "keep_firing_for": _text(_DURATION, "How long it must have been clear before it ends."),
+            "close": {
+                "const": "by hand",
+                "description": "A person ends it; until then it says that it has eased.",
             },
             "summary": _texts(
                 "The sentence of the alert; {place}, {device}, quantities and limits are filled in."
             ),
             "action": _texts("What to do about it."),
         },
-        ["alert", "for_each", "when", "severity", "notify", "summary"],
-    )
+        ["alert", "for_each", "summary"],
+    ) | {"oneOf": [{"required": list(stage)}, {"required": ["stages"]}]}
 
 
 def _places() -> dict[str, Any]:

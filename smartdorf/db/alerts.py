@@ -28,7 +28,7 @@ class Told(NamedTuple):
     """What became of telling one receiver of one transition."""
 
     receiver: str
-    kind: str  # fired | resolved
+    kind: str  # fired | raised | eased | returned | resolved
     state: str  # waiting | sent | skipped | failed
     attempts: int
     next_attempt_at: datetime
@@ -63,6 +63,8 @@ class AlertRow(NamedTuple):
     device: str
     models: tuple[str, ...]  # sensor models that watch the place
     last_value_at: datetime | None  # of the inputs, or of anything where the rule has no measured input
+    stage: Mapping[str, str] = {}  # the name of the highest that was reached, by language
+    eased_at: datetime | None = None  # it is clear since, and waits for a person
     told: tuple[Told, ...] = ()
     acknowledged: Act | None = None
     verdict: Act | None = None  # the last one
@@ -71,7 +73,7 @@ class AlertRow(NamedTuple):
 class AlertEvent(NamedTuple):
     """One step in the history of an alert."""
 
-    kind: str  # fired | resolved | acknowledged | commented | verdict
+    kind: str  # fired | raised | eased | returned | resolved | acknowledged | commented | verdict
     time: datetime
     recorded_at: datetime
     summary: Mapping[str, str]
@@ -80,6 +82,7 @@ class AlertEvent(NamedTuple):
     actor: str | None = None  # None: the rule
     comment: str | None = None
     verdict: str | None = None
+    stage: Mapping[str, str] = {}
 
 
 def read_texts(text: str) -> dict[str, str]:
@@ -138,7 +141,7 @@ def _last_value(inputs: str) -> str:
 
 _ALERTS = f"""
     SELECT a.id, a.state, a.rule, a.severity, a.since, a.fired_at, a.resolved_at, a.title::text, a.summary::text,
-           a.action::text, a.inputs::text, subject.place, subject.device, subject.models,
+           a.action::text, a.inputs::text, a.stage::text, a.eased_at, subject.place, subject.device, subject.models,
            {_last_value("a.inputs")} AS last_value_at
     FROM alert a {names_of_subject("a", "a.fired_at")}
 """
@@ -152,6 +155,7 @@ _ONE = _ALERTS + "WHERE a.id = $1"
 _PENDING = f"""
     SELECT NULL::bigint AS id, 'pending' AS state, s.rule, '' AS severity, s.since, NULL::timestamptz AS fired_at,
            NULL::timestamptz AS resolved_at, '{{}}' AS title, '{{}}' AS summary, '{{}}' AS action, '{{}}' AS inputs,
+           '{{}}' AS stage,
            subject.place, subject.device, subject.models, {_last_value("'{}'::jsonb")} AS last_value_at
     FROM rule_state s {names_of_subject("s", "s.since")}
     WHERE s.phase = 'pending' ORDER BY s.since
@@ -162,12 +166,16 @@ _TOLD = """
     WHERE e.alert_id = ANY ($1::bigint[]) ORDER BY o.id
 """
 _EVENTS = """
-    SELECT kind, time, recorded_at, summary::text, inputs::text, reason, actor, comment, verdict FROM alert_event
+    SELECT kind, time, recorded_at, summary::text, inputs::text, reason, actor, comment, verdict, stage::text
+    FROM alert_event
     WHERE alert_id = $1 ORDER BY id
 """
 _ACTS = """
     SELECT DISTINCT ON (alert_id, kind) alert_id, kind, actor, time, verdict FROM alert_event
-    WHERE alert_id = ANY ($1::bigint[]) AND kind IN ('acknowledged', 'verdict') ORDER BY alert_id, kind, id DESC
+    WHERE alert_id = ANY ($1::bigint[]) AND (kind = 'verdict' OR kind = 'acknowledged' AND NOT EXISTS (
+        SELECT FROM alert_event later WHERE later.alert_id = alert_event.alert_id AND later.id > alert_event.id
+           AND later.kind IN ('raised', 'returned')))
+    ORDER BY alert_id, kind, id DESC
 """
 
 
@@ -204,6 +212,7 @@ async def fetch_events(connection: asyncpg.Connection, alert_id: int) -> list[Al
             row["actor"],
             row["comment"],
             row["verdict"],
+            read_texts(row["stage"]),
         )
         for row in await connection.fetch(_EVENTS, alert_id)
     ]
@@ -236,6 +245,6 @@ async def _with_told(connection: asyncpg.Connection, rows: list[asyncpg.Record])
 
 
 def _alert(row: asyncpg.Record) -> AlertRow:
-    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action")}
+    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action", "stage")}
     inputs, models = read_inputs(row["inputs"]), tuple(row["models"])
     return AlertRow(**{**row, **texts, "inputs": inputs, "models": models})

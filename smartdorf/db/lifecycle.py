@@ -24,7 +24,9 @@ Verdict = Literal["true", "false", "drill"]
 # Locked, so that the alert does not end between the look at it and what is done.
 _LOOK = """
     SELECT a.state, a.resolved_at, ack.actor, ack.time FROM alert a
-    LEFT JOIN LATERAL (SELECT actor, time FROM alert_event WHERE alert_id = a.id AND kind = 'acknowledged'
+    LEFT JOIN LATERAL (SELECT actor, time FROM alert_event ack WHERE alert_id = a.id AND kind = 'acknowledged'
+                         AND NOT EXISTS (SELECT FROM alert_event later WHERE later.alert_id = a.id
+                                         AND later.id > ack.id AND later.kind IN ('raised', 'returned'))
                        ORDER BY id LIMIT 1) ack ON true
     WHERE a.id = $1 FOR UPDATE OF a
 """

@@ -12,6 +12,7 @@ import asyncpg
 from smartdorf.db.alerts import Input, names_of_subject, read_inputs, read_texts
 from smartdorf.db.pool import mapped_errors
 from smartdorf.db.silences import covering
+from smartdorf.db.transitions import BEGINS
 
 Outcome = Literal["sent", "skipped", "failed"]
 
@@ -33,12 +34,13 @@ class OutboxRow(NamedTuple):
     attempts: int
     stale: bool
     told: bool  # this receiver was told that the alert fired
-    kind: str  # fired | resolved
+    kind: str  # fired | raised | eased | returned | resolved
     time: datetime  # event time of the transition
     reason: str | None
     alert_id: int
     rule: str
-    severity: str
+    severity: str  # of the stage that it tells of
+    stage: Mapping[str, str]  # the name of the stage that it tells of, by language
     since: datetime
     resolved_at: datetime | None  # of the alert, also where this row tells that it fired
     title: Mapping[str, str]  # by language
@@ -57,26 +59,27 @@ class OutboxRow(NamedTuple):
 # A resolved row waits for the fired row of its receiver, so that nobody reads "over" before "full".
 _DUE = f"""
     SELECT o.id, o.receiver, o.attempts, o.stale, e.kind, e.time, e.reason, e.recorded_at, o.summary_id,
-           a.id AS alert_id, a.rule, a.severity,
+           a.id AS alert_id, a.rule, coalesce(e.severity, a.severity) AS severity,
+           (CASE e.kind WHEN 'resolved' THEN a.stage ELSE e.stage END)::text AS stage,
            a.since, a.resolved_at, a.title::text,
            (CASE WHEN e.kind = 'resolved' AND e.reason IS NULL THEN a.summary ELSE e.summary END)::text AS summary,
            a.action::text, e.inputs::text, subject.place,
            subject.device,
            EXISTS (SELECT FROM outbox t JOIN alert_event f ON f.id = t.alert_event_id
-                   WHERE f.alert_id = a.id AND f.kind = 'fired' AND t.receiver = o.receiver AND t.state = 'sent')
+                   WHERE f.alert_id = a.id AND f.kind IN {BEGINS} AND t.receiver = o.receiver AND t.state = 'sent')
                AS told,
            o.silence_id IS NOT NULL AS held, s.id AS silence_id, s.created_by, s.reason AS silence_reason, s.until
     FROM outbox o
     JOIN alert_event e ON e.id = o.alert_event_id
     JOIN alert a ON a.id = e.alert_id
     {names_of_subject("a", "a.fired_at")}
-    LEFT JOIN LATERAL ({covering("a", "subject", "$1")}) s ON e.kind = 'fired'
+    LEFT JOIN LATERAL ({covering("a", "subject", "$1")}) s ON e.kind IN {BEGINS}
     WHERE o.state = 'waiting' AND o.next_attempt_at <= $1
       AND ($2::text IS NULL OR o.receiver = $2) AND o.receiver <> ALL ($3::text[])
       AND ($4 OR NOT o.stale)
-      AND (e.kind = 'fired'
+      AND (e.kind IN {BEGINS}
            OR NOT EXISTS (SELECT FROM outbox w JOIN alert_event f ON f.id = w.alert_event_id
-                          WHERE f.alert_id = a.id AND f.kind = 'fired' AND w.receiver = o.receiver
+                          WHERE f.alert_id = a.id AND f.kind IN {BEGINS} AND w.receiver = o.receiver
                             AND w.state = 'waiting'))
     ORDER BY o.attempts, coalesce(o.summary_id, o.id), o.id
     LIMIT $5
@@ -106,7 +109,7 @@ async def fetch_due(
 def _row(row: asyncpg.Record) -> OutboxRow:
     fields = dict(row)
     hush = Hush(*(fields.pop(name) for name in ("silence_id", "created_by", "silence_reason", "until")))
-    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action")}
+    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action", "stage")}
     fields |= texts | {"inputs": read_inputs(row["inputs"])}
     return OutboxRow(**fields, silence=hush if hush.id is not None else None)
 

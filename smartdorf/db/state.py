@@ -58,6 +58,10 @@ class RuleStateRow(NamedTuple):
     since: datetime
     readings: int
     fired_at: datetime | None
+    stage: int = 0
+    rising: str = "[]"  # JSON by stage: null, or [since, readings]
+    clearing: datetime | None = None
+    eased: bool = False
 
 
 _SESSIONS = """
@@ -170,7 +174,10 @@ async def fetch_last_heard(connection: asyncpg.Connection) -> dict[int, datetime
     return {row[0]: row[1] for row in await connection.fetch(_LAST_HEARD)}
 
 
-_RULE_STATE = "SELECT rule, subject_kind, subject_id, phase, since, readings, fired_at FROM rule_state"
+_RULE_STATE = """
+    SELECT rule, subject_kind, subject_id, phase, since, readings, fired_at, stage, rising::text, clearing, eased
+    FROM rule_state
+"""
 
 
 async def fetch_rule_state(connection: asyncpg.Connection) -> list[RuleStateRow]:

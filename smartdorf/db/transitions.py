@@ -13,12 +13,14 @@ from smartdorf.db.batches import json_text
 from smartdorf.db.state import RuleStateRow
 
 _SAVE_STATE = """
-    INSERT INTO rule_state (rule, subject_kind, subject_id, phase, since, readings, fired_at)
+    INSERT INTO rule_state (rule, subject_kind, subject_id, phase, since, readings, fired_at, stage, rising, clearing,
+                            eased)
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::integer[],
-                         $7::timestamptz[])
+                         $7::timestamptz[], $8::smallint[], $9::jsonb[], $10::timestamptz[], $11::boolean[])
     ON CONFLICT (rule, subject_kind, subject_id)
     DO UPDATE SET phase = excluded.phase, since = excluded.since, readings = excluded.readings,
-                  fired_at = excluded.fired_at
+                  fired_at = excluded.fired_at, stage = excluded.stage, rising = excluded.rising,
+                  clearing = excluded.clearing, eased = excluded.eased
 """
 _DROP_STATE = """
     DELETE FROM rule_state USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (rule, kind, id)
@@ -39,14 +41,15 @@ async def save_rule_state(
 
 
 class Change(NamedTuple):
-    """An alert opens or closes."""
+    """An alert opens, changes or closes."""
 
-    kind: str  # fired | resolved
+    kind: str  # fired | raised | eased | returned | resolved
     rule: str
     rule_version: str
     subject_kind: str
     subject_id: int
     severity: str
+    stage: Mapping[str, str]  # its name by language
     since: datetime
     time: datetime  # event time
     title: Mapping[str, str]
@@ -58,10 +61,24 @@ class Change(NamedTuple):
     stale: bool
 
 
+# Kinds of events that tell of something bad; whoever was to hear of one hears of the end.
+BEGINS = "('fired', 'raised', 'returned')"
+
 _OPEN_ALERT = """
-    INSERT INTO alert (rule, rule_version, subject_kind, subject_id, severity, state, since, fired_at, title, summary,
-                       action, inputs)
-    VALUES ($1, $2, $3, $4, $5, 'firing', $6, $7, $8::jsonb, $9::jsonb, $10::jsonb, $11::jsonb)
+    INSERT INTO alert (rule, rule_version, subject_kind, subject_id, severity, stage, state, since, fired_at, title,
+                       summary, action, inputs)
+    VALUES ($1, $2, $3, $4, $5, $6::jsonb, 'firing', $7, $8, $9::jsonb, $10::jsonb, $11::jsonb, $12::jsonb)
+    RETURNING id
+"""
+# It says what holds now; how it began stands in its history.
+_RAISE_ALERT = """
+    UPDATE alert SET severity = $4, stage = $5::jsonb, summary = $6::jsonb, inputs = $7::jsonb, eased_at = NULL
+    WHERE rule = $1 AND subject_kind = $2 AND subject_id = $3 AND state = 'firing'
+    RETURNING id
+"""
+_EASE_ALERT = """
+    UPDATE alert SET eased_at = $4
+    WHERE rule = $1 AND subject_kind = $2 AND subject_id = $3 AND state = 'firing'
     RETURNING id
 """
 _CLOSE_ALERT = """
@@ -70,14 +87,14 @@ _CLOSE_ALERT = """
     RETURNING id
 """
 _ADD_EVENT = """
-    INSERT INTO alert_event (alert_id, kind, time, recorded_at, summary, inputs, reason)
-    VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7) RETURNING id
+    INSERT INTO alert_event (alert_id, kind, time, recorded_at, summary, inputs, reason, severity, stage)
+    VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, $7, $8, $9::jsonb) RETURNING id
 """
 # Whoever was to hear that it fired hears that it is over, whatever the rule says by now.
-_TELL_THE_END = """
+_TELL_THE_END = f"""
     INSERT INTO outbox (alert_event_id, receiver, stale, next_attempt_at)
     SELECT DISTINCT $1::bigint, o.receiver, $3::boolean, $4::timestamptz
-    FROM outbox o JOIN alert_event e ON e.id = o.alert_event_id WHERE e.alert_id = $2 AND e.kind = 'fired'
+    FROM outbox o JOIN alert_event e ON e.id = o.alert_event_id WHERE e.alert_id = $2 AND e.kind IN {BEGINS}
 """
 _ADD_TO_OUTBOX = """
     INSERT INTO outbox (alert_event_id, receiver, stale, next_attempt_at)
@@ -86,16 +103,42 @@ _ADD_TO_OUTBOX = """
 
 
 async def record_change(connection: asyncpg.Connection, change: Change, now: datetime) -> None:
-    """Open or close the alert, add to its history, and put one line per receiver into the outbox."""
-    subject = (change.subject_kind, change.subject_id)
-    summary, inputs = json_text(change.summary), json_text(change.inputs)
+    """Open, change or close the alert, add to its history, and put one line per receiver into the outbox."""
+    alert_id = await _change_alert(connection, change)
+    if alert_id is None:  # closed in the database itself: there is nobody to tell
+        return
+    begins = change.kind in ("fired", "raised", "returned")
+    event_id = await connection.fetchval(
+        _ADD_EVENT,
+        alert_id,
+        change.kind,
+        change.time,
+        now,
+        json_text(change.summary),
+        json_text(change.inputs),
+        change.reason,
+        change.severity if begins else None,
+        json_text(change.stage),
+    )
+    if begins:
+        await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, now)
+    else:
+        await tell_the_end(connection, event_id, alert_id, now, stale=change.stale)
+
+
+async def _change_alert(connection: asyncpg.Connection, change: Change) -> int | None:
+    """Returns its id, or None where there is none that is open."""
+    which = (change.rule, change.subject_kind, change.subject_id)
+    summary, inputs, stage = (json_text(part) for part in (change.summary, change.inputs, change.stage))
+    found: int | None
     if change.kind == "fired":
-        alert_id = await connection.fetchval(
+        found = await connection.fetchval(
             _OPEN_ALERT,
             change.rule,
             change.rule_version,
-            *subject,
+            *which[1:],
             change.severity,
+            stage,
             change.since,
             change.time,
             json_text(change.title),
@@ -103,17 +146,13 @@ async def record_change(connection: asyncpg.Connection, change: Change, now: dat
             json_text(change.action),
             inputs,
         )
+    elif change.kind in ("raised", "returned"):
+        found = await connection.fetchval(_RAISE_ALERT, *which, change.severity, stage, summary, inputs)
+    elif change.kind == "eased":
+        found = await connection.fetchval(_EASE_ALERT, *which, change.time)
     else:
-        alert_id = await connection.fetchval(_CLOSE_ALERT, change.rule, *subject, change.time)
-        if alert_id is None:  # closed in the database itself: there is nobody to tell
-            return
-    event_id = await connection.fetchval(
-        _ADD_EVENT, alert_id, change.kind, change.time, now, summary, inputs, change.reason
-    )
-    if change.kind == "fired":
-        await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, now)
-    else:
-        await tell_the_end(connection, event_id, alert_id, now, stale=change.stale)
+        found = await connection.fetchval(_CLOSE_ALERT, *which, change.time)
+    return found
 
 
 async def tell_the_end(

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import asyncpg
 
-from smartdorf.alerting.engine import AlertKey, AlertState, BoundRules, EngineState, bind
+from smartdorf.alerting.engine import BoundRules, EngineState, bind
 from smartdorf.alerting.memory import Series
 from smartdorf.alerting.windows import Reading, prune
 from smartdorf.config.rules import RuleSet
@@ -31,6 +31,7 @@ from smartdorf.ingest.frames import (
     Session,
 )
 from smartdorf.ingest.series import DECODE_FAULT, Known, SeriesLedger, Watched
+from smartdorf.ingest.transitions import state_of
 from smartdorf.model import Quality
 from smartdorf.vocabulary import Vocabulary
 
@@ -159,12 +160,7 @@ async def _load_series(
 async def _load_state(
     connection: asyncpg.Connection, rows: Iterable[LatestValue], rules: BoundRules
 ) -> EngineState:
-    instances = {
-        AlertKey(row.rule, row.subject_kind, row.subject_id): AlertState(
-            phase=row.phase, since=row.since, readings=row.readings, fired_at=row.fired_at
-        )
-        for row in await db_state.fetch_rule_state(connection)
-    }
+    instances = dict(map(state_of, await db_state.fetch_rule_state(connection)))
     latest = {(row.device_id, row.channel, row.metric): (row.value, row.time) for row in rows}
     return EngineState(
         instances,

@@ -16,7 +16,7 @@ import asyncpg
 import structlog
 from msgspec.structs import replace
 
-from smartdorf.alerting.engine import Evaluation, evaluate, reconcile, tick
+from smartdorf.alerting.engine import TOLD, Evaluation, evaluate, reconcile, tick
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.db.directory import save_firmware
@@ -285,9 +285,7 @@ class Pipeline:
     def committed(self, memory: Memory, evaluation: Evaluation, *, told: bool) -> None:
         """The evaluation is in the database: memory follows, and the notifier is woken."""
         memory.state.apply(evaluation)
-        self._metrics.count_transitions(
-            t.kind for t in evaluation.transitions if t.kind in ("fired", "resolved")
-        )
+        self._metrics.count_transitions(t.kind for t in evaluation.transitions if t.kind in TOLD)
         if told:
             self._wake_notifier()
 

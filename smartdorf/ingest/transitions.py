@@ -5,14 +5,17 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import asyncpg
+import msgspec
 
-from smartdorf.alerting.engine import BoundRules, Evaluation, Transition
+from smartdorf.alerting.engine import TOLD, AlertKey, AlertState, BoundRules, Evaluation, Marks, Transition
 from smartdorf.db.state import RuleStateRow
 from smartdorf.db.transitions import Change, record_change, save_rule_state
 
 # What happened longer ago than this when we learn of it is told only while it still holds: nobody wants to be
 # called out at noon for a container that was full, and emptied, at dawn.
 STALE = timedelta(minutes=15)
+
+_MARKS = msgspec.json.Encoder()
 
 
 async def write_evaluation(
@@ -22,29 +25,50 @@ async def write_evaluation(
     instances = evaluation.changes.instances
     await save_rule_state(
         connection,
-        [
-            RuleStateRow(*key, state.phase, state.since, state.readings, state.fired_at)
-            for key, state in instances.items()
-            if state is not None
-        ],
+        [state_row(key, state) for key, state in instances.items() if state is not None],
         [(key.rule, key.kind, key.id) for key, state in instances.items() if state is None],
     )
-    changes = [_change(t, rules, now) for t in evaluation.transitions if t.kind in ("fired", "resolved")]
+    changes = [_change(t, rules, now) for t in evaluation.transitions if t.kind in TOLD]
     for change in changes:
         await record_change(connection, change, now)
     return bool(changes)
 
 
+def state_row(key: AlertKey, state: AlertState) -> RuleStateRow:
+    """As the database keeps it."""
+    return RuleStateRow(
+        *key,
+        state.phase,
+        state.since,
+        state.readings,
+        state.fired_at,
+        state.stage,
+        _MARKS.encode(state.rising).decode(),
+        state.clearing,
+        state.eased,
+    )
+
+
+def state_of(row: RuleStateRow) -> tuple[AlertKey, AlertState]:
+    """What ``state_row`` made a row of."""
+    rule, kind, subject_id, phase, since, readings, fired_at, stage, rising, clearing, eased = row
+    marks = msgspec.json.decode(rising, type=Marks)
+    state = AlertState(phase, since, readings, fired_at, stage, marks, clearing, eased)
+    return AlertKey(rule, kind, subject_id), state
+
+
 def _change(transition: Transition, rules: BoundRules, now: datetime) -> Change:
     """A rule that is gone has no texts and no receivers any more; an alert that ends needs none."""
     rule = rules.rules.get(transition.key.rule)
+    stage = rule.stages[transition.stage] if rule is not None else None
     return Change(
         kind=transition.kind,
         rule=transition.key.rule,
         rule_version=transition.rule_version,
         subject_kind=transition.key.kind,
         subject_id=transition.key.id,
-        severity=rule.severity if rule is not None else "",
+        severity=stage.severity if stage is not None else "",
+        stage=stage.name if stage is not None else {},
         since=transition.since,
         time=transition.time,
         title=rule.title if rule is not None else {},
@@ -52,6 +76,6 @@ def _change(transition: Transition, rules: BoundRules, now: datetime) -> Change:
         action=rule.action if rule is not None else {},
         inputs=transition.inputs,
         reason=transition.reason,
-        receivers=rule.notify if rule is not None else (),
+        receivers=stage.notify if stage is not None else (),
         stale=now - transition.time > STALE,
     )

@@ -115,7 +115,7 @@ def _notify(url: str, message: Notification) -> str:
     """Blocks. Empty, or why it failed."""
     from apprise import Apprise, NotifyFormat, NotifyType  # noqa: PLC0415 - see _check
 
-    if message.kind == "resolved":
+    if message.kind in ("eased", "resolved"):
         kind = NotifyType.SUCCESS
     else:
         kind = NotifyType.FAILURE if message.severity == "critical" else NotifyType.WARNING

@@ -22,13 +22,14 @@ SUBJECT_LENGTH = 70  # what a phone shows of it, and what no mail server folds
 def subject(message: Notification) -> str:
     """At most 70 characters: how urgent, what, where."""
     _ = translations(message.language).gettext
-    text = f"{message.title}: {message.where}" if message.where else message.title
+    title = f"{message.title} ({message.stage})" if message.stage else message.title
+    text = f"{title}: {message.where}" if message.where else title
     if message.together:
         text = f"{len(message.together)} × {text}"
-    if message.kind == "resolved":
-        text = _("Over: {text}").format(text=text)
-    elif message.severity == "critical":
+    if message.kind in ("fired", "raised") and message.severity == "critical":
         text = _("Urgent: {text}").format(text=text)
+    else:
+        text = _in_front(message, text)
     text = " ".join(text.split())
     return text if len(text) <= SUBJECT_LENGTH else text[: SUBJECT_LENGTH - 1].rstrip() + "…"
 
@@ -37,8 +38,15 @@ def body(message: Notification) -> str:
     """The message itself, without subject and footer."""
     if message.together:
         return _body_of_several(message)
+    _ = translations(message.language).gettext
     first = [_first_line(message)]
-    if message.kind == "fired" and message.action:
+    if message.kind == "eased":
+        first.append(
+            _("Somebody has to close it: smartdorf alerts resolve {number} --reason …").format(
+                number=message.alert_id
+            )
+        )
+    elif message.kind != "resolved" and message.action:
         first.append(message.action)
     blocks = ["\n".join(first), "\n".join(_facts(message))]
     if message.link:
@@ -53,8 +61,8 @@ def _body_of_several(message: Notification) -> str:
     text = _("{count} × {title}, told together because they came at once").format(
         count=len(message.together), title=message.title
     )
-    first = [_("Over: {text}").format(text=text) if message.kind == "resolved" else text]
-    if message.kind == "fired" and message.action:
+    first = [_in_front(message, text)]
+    if message.kind not in ("eased", "resolved") and message.action:
         first.append(message.action)
     lines = []
     for entry in message.together:
@@ -82,17 +90,30 @@ def in_language(texts: Mapping[str, str], language: str) -> str:
 
 
 def _first_line(message: Notification) -> str:
-    _ = translations(message.language).gettext
     text = message.summary or message.title
     if message.where and message.where.casefold() not in text.casefold():
         text = f"{message.where}: {text}"
-    return _("Over: {text}").format(text=text) if message.kind == "resolved" else text
+    return _in_front(message, text)
+
+
+def _in_front(message: Notification, text: str) -> str:
+    """What has become of an alert that is known already."""
+    _ = translations(message.language).gettext
+    texts = {
+        "raised": _("Higher stage: {text}"),
+        "eased": _("Below the threshold: {text}"),
+        "returned": _("Again: {text}"),
+        "resolved": _("Over: {text}"),
+    }
+    return texts.get(message.kind, "{text}").format(text=text)
 
 
 def _facts(message: Notification) -> Iterable[str]:
     language = message.language
     _ = translations(language).gettext
     since, time = time_text(message.since, language), time_text(message.time, language)
+    if message.stage and message.kind in ("fired", "raised", "returned"):
+        yield _("Stage: {stage}").format(stage=message.stage)
     if message.kind == "resolved":
         yield _("From {since} to {time}").format(since=since, time=time)
     elif message.time - message.since < timedelta(minutes=1):
@@ -104,7 +125,7 @@ def _facts(message: Notification) -> Iterable[str]:
     elif message.stale:
         yield (
             _("Told late: the data arrived late. It still holds.")
-            if message.kind == "fired"
+            if message.kind not in ("eased", "resolved")
             else _("Told late: the data arrived late.")
         )
     if message.place:

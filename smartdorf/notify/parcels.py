@@ -66,7 +66,7 @@ def reason_to_skip(row: OutboxRow) -> str | None:
     """Why this row is not told at all; None where it is."""
     if row.summary_id is not None:
         return None  # was looked at when it was put together
-    if row.kind == "fired":
+    if row.kind in ("fired", "raised", "returned"):
         if (row.stale or row.held) and row.resolved_at is not None:
             return _("over before it could be told")
         return _silenced(row.silence) if row.silence is not None else None
@@ -90,13 +90,14 @@ def notification(row: OutboxRow, language: str, base_url: str | None) -> Notific
         severity=row.severity,
         kind=row.kind,
         title=in_language(row.title, language) or row.rule,
+        stage=in_language(row.stage, language),
         summary=in_language(row.summary, language),
         action=in_language(row.action, language),
         place=row.place,
         device=row.device,
         time=row.time,
         since=row.since,
-        over_since=row.resolved_at if row.kind == "fired" else None,
+        over_since=row.resolved_at if row.kind != "resolved" else None,
         inputs=row.inputs,
         reason=row.reason or "",
         stale=row.stale,

@@ -19,7 +19,7 @@ class Notification:
     alert_id: int
     rule: str
     severity: str
-    kind: str  # fired | resolved
+    kind: str  # fired | raised | eased | returned | resolved
     title: str
     summary: str
     action: str
@@ -32,6 +32,7 @@ class Notification:
     reason: str = ""  # why it ended, where it was not the data
     stale: bool = False  # happened long before it was known here
     link: str = ""
+    stage: str = ""  # its name, where the rule has stages
     together: tuple[Notification, ...] = ()  # several alerts of one rule in one message: each of them
 
     @property

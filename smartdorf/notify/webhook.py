@@ -146,6 +146,7 @@ def _fields(message: Notification) -> dict[str, Any]:
         "alert_id": message.alert_id,
         "rule": message.rule,
         "severity": message.severity,
+        "stage": message.stage,
         "kind": message.kind,
         "title": message.title,
         "summary": message.summary,

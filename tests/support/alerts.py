@@ -107,6 +107,7 @@ def change(kind: str, place_id: int, time: datetime = NOON, **overrides: object)
         "subject_kind": "place",
         "subject_id": place_id,
         "severity": "warning",
+        "stage": {},
         "since": time - timedelta(minutes=30),
         "time": time,
         "title": {"de": "Container voll", "en": "Container full"},

@@ -495,3 +495,54 @@ def test_an_evaluation_that_changes_no_alert_has_nothing_to_write() -> None:
     assert evaluate(village.bound, village.state, [seen(0, fill_level_pct=10)]).is_empty
     assert not evaluate(village.bound, village.state, [seen(0, fill_level_pct=90)]).is_empty
     assert tick(village.see(0).bound, village.state, at(60)).is_empty
+
+
+# -- stages, kept firing, closed by hand -------------------------------------------------------------------------
+
+OVERFULL = """
+        for_each: {place_type: container}
+        limits: {full: 80, overfull: 95, emptied: 60}
+        stages:
+          - {name: {de: voll, en: full}, when: fill_level_pct >= full, severity: info, notify: [bauhof]}
+          - {name: {de: überfüllt, en: overfull}, when: fill_level_pct >= overfull, severity: warning, notify: [it]}
+        clear: fill_level_pct < emptied
+        summary: {de: "{place} {stage}: {fill_level_pct}", en: "{place} {stage}: {fill_level_pct}"}"""
+FLOOD = """
+        for_each: {place_type: container}
+        when: water_level_m >= 1.2
+        clear: water_level_m < 1
+        for: 1 reading
+        keep_firing_for: 1h
+        close: by hand
+        summary: {de: "{water_level_m}", en: "{water_level_m}"}"""
+
+
+def test_a_container_that_gets_fuller_is_raised_and_says_so() -> None:
+    village = Village(make_rules(Fill=OVERFULL))
+    village.see(0, fill_level_pct=82).see(60, fill_level_pct=85)
+    village.see(120, fill_level_pct=96).see(180, fill_level_pct=97)
+    assert village.log == [("Fill", "pending", 0), ("Fill", "fired", 60), ("Fill", "raised", 180)]
+    assert village.last is not None
+    (raised,) = village.last.transitions
+    assert (raised.stage, raised.summary["de"]) == (1, "Platz 1 überfüllt: 97\N{NO-BREAK SPACE}%")
+    village.restart().see(240, fill_level_pct=85).see(300, fill_level_pct=20)
+    assert village.log[3:] == [("Fill", "resolved", 300)]
+
+
+def test_the_stage_that_one_of_two_sensors_has_reached_counts_and_is_told_with_its_value() -> None:
+    village = two_sensors(make_rules(Fill=OVERFULL))
+    village.see(0, device=1, fill_level_pct=82).see(1, device=2, fill_level_pct=96)
+    village.see(60, device=1, fill_level_pct=83).see(61, device=2, fill_level_pct=97)
+    assert [kind for _rule, kind, _minute in village.log] == ["pending", "fired", "raised"]
+    assert village.last is not None
+    assert village.last.transitions[0].summary["en"] == "Platz 1 overfull: 97\N{NO-BREAK SPACE}%"
+
+
+def test_a_flood_eases_after_an_hour_below_and_waits_for_a_person() -> None:
+    village = Village(make_rules(Flood=FLOOD))
+    village.see(0, water_level_m=1.3).see(10, water_level_m=0.9).see(40, water_level_m=1.1)
+    village.see(50, water_level_m=0.9).restart().tick(109).tick(110).tick(1000)
+    assert village.log == [("Flood", "fired", 0), ("Flood", "eased", 110)]
+    assert village.phase("Flood") == "firing"
+    village.see(1100, water_level_m=1.4)
+    assert village.log[2:] == [("Flood", "returned", 1100)]

@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from smartdorf.alerting.state import AlertState, Verdict, advance_alert, due_of
-from smartdorf.config.rule import Hold
+from smartdorf.alerting.state import AlertState, Mark, Verdict, advance_alert, due_of
+from smartdorf.config.rule import Hold, Timing
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HALF_PAST = NOON + timedelta(minutes=30)
-TWO_READINGS = Hold(readings=2)
-HALF_AN_HOUR = Hold(duration=timedelta(minutes=30))
-BOTH = Hold(2, timedelta(minutes=30))
-AT_ONCE = Hold()
+TWO_READINGS = Timing(Hold(readings=2))
+HALF_AN_HOUR = Timing(Hold(duration=timedelta(minutes=30)))
+BOTH = Timing(Hold(2, timedelta(minutes=30)))
+AT_ONCE = Timing()
 
 
 def data(holds: bool | None, clears: bool | None = None) -> Verdict:
-    return Verdict(holds, clears, reading=True, fresh=True)
+    return Verdict((holds,), clears, (True,), fresh=True)
 
 
 def time_passes(holds: bool | None, clears: bool | None = None) -> Verdict:
-    return Verdict(holds, clears, reading=False, fresh=False)
+    return Verdict((holds,), clears, (False,), fresh=False)
 
 
 def pending(readings: int = 1) -> AlertState:
@@ -33,7 +33,7 @@ FIRING = AlertState("firing", NOON, 2, NOON)
 
 
 @pytest.mark.parametrize("hold", [TWO_READINGS, HALF_AN_HOUR, BOTH])
-def test_what_begins_to_hold_is_pending(hold: Hold) -> None:
+def test_what_begins_to_hold_is_pending(hold: Timing) -> None:
     assert advance_alert(None, hold, data(True), NOON) == (pending(), "pending")
 
 
@@ -109,3 +109,110 @@ def test_what_was_closed_by_hand_stays_so_until_newer_data_say_that_it_holds() -
         "pending",
     )
     assert advance_alert(closed, AT_ONCE, data(False), HALF_PAST) == (None, None)
+
+
+# -- stages: the village's container is full from 80 %, overfull from 95 % ---------------------------------------
+
+FULL, OVERFULL, HALF_EMPTY = (True, False), (True, True), (False, False)
+
+
+def stages(levels: tuple[bool | None, ...], clears: bool | None = None, *, fresh: bool = True) -> Verdict:
+    return Verdict(levels, clears, (fresh,) * len(levels), fresh)
+
+
+def later(minutes: int) -> datetime:
+    return NOON + timedelta(minutes=minutes)
+
+
+def test_an_alert_is_raised_once_the_higher_stage_has_held_as_long_as_the_lower_had_to() -> None:
+    state, kind = advance_alert(None, TWO_READINGS, stages(FULL), NOON)
+    state, kind = advance_alert(state, TWO_READINGS, stages(OVERFULL), later(1))
+    assert kind == "fired"
+    assert state == AlertState("firing", NOON, 2, later(1), 0, (None, Mark(later(1), 1)))
+    state, kind = advance_alert(state, TWO_READINGS, stages(OVERFULL), later(2))
+    assert kind == "raised"
+    assert state == AlertState("firing", NOON, 2, later(1), 1)
+
+
+def test_one_odd_value_raises_nothing() -> None:
+    firing = AlertState("firing", NOON, 2, NOON)
+    risen, kind = advance_alert(firing, TWO_READINGS, stages(OVERFULL), later(1))
+    assert kind is None
+    assert advance_alert(risen, TWO_READINGS, stages(FULL), later(2)) == (firing, None)
+
+
+def test_what_begins_at_the_highest_stage_is_told_once() -> None:
+    state, kind = advance_alert(None, TWO_READINGS, stages(OVERFULL), NOON)
+    assert (state, kind) == (AlertState("pending", NOON, 1, rising=(None, Mark(NOON, 1))), "pending")
+    state, kind = advance_alert(state, TWO_READINGS, stages(OVERFULL), later(1))
+    assert (state, kind) == (AlertState("firing", NOON, 2, later(1), 1), "fired")
+
+
+def test_an_alert_never_steps_down() -> None:
+    overfull = AlertState("firing", NOON, 2, NOON, 1)
+    assert advance_alert(overfull, TWO_READINGS, stages(FULL, False), later(1)) == (overfull, None)
+    assert advance_alert(overfull, TWO_READINGS, stages(HALF_EMPTY, True), later(2)) == (None, "resolved")
+
+
+def test_an_unknown_higher_stage_keeps_what_it_has_seen_so_far() -> None:
+    rising = AlertState("firing", NOON, 2, NOON, 0, (None, Mark(later(1), 1)))
+    assert advance_alert(rising, TWO_READINGS, stages((True, None)), later(2)) == (rising, None)
+
+
+def test_a_higher_stage_that_must_last_is_reached_by_time() -> None:
+    firing = AlertState("firing", NOON, 2, NOON)
+    rising, kind = advance_alert(firing, HALF_AN_HOUR, stages(OVERFULL), later(1))
+    assert kind is None
+    assert due_of(rising, HALF_AN_HOUR) == later(31)
+    raised, kind = advance_alert(rising, HALF_AN_HOUR, stages(OVERFULL, fresh=False), later(31))
+    assert (raised, kind) == (AlertState("firing", NOON, 2, NOON, 1), "raised")
+
+
+def test_a_rule_that_has_lost_its_stages_keeps_its_alert() -> None:
+    overfull = AlertState("firing", NOON, 2, NOON, 1, (None, None, Mark(NOON, 1)))
+    assert advance_alert(overfull, AT_ONCE, data(True, False), later(1))[1] is None
+    assert advance_alert(overfull, AT_ONCE, data(False, True), later(1)) == (None, "resolved")
+
+
+# -- kept firing, and closed by hand -----------------------------------------------------------------------------
+
+KEPT = Timing(keep=timedelta(minutes=30))
+BY_HAND = Timing(by_hand=True)
+
+
+def test_an_alert_that_is_kept_ends_when_it_has_been_clear_for_that_long() -> None:
+    clearing, kind = advance_alert(FIRING, KEPT, data(False, True), later(1))
+    assert (clearing, kind) == (AlertState("firing", NOON, 2, NOON, clearing=later(1)), None)
+    assert due_of(clearing, KEPT) == later(31)
+    assert advance_alert(clearing, KEPT, time_passes(False, True), later(30)) == (clearing, None)
+    assert advance_alert(clearing, KEPT, time_passes(False, True), later(31)) == (None, "resolved")
+
+
+def test_what_holds_again_is_not_clear_any_more() -> None:
+    clearing = AlertState("firing", NOON, 2, NOON, clearing=later(1))
+    assert advance_alert(clearing, KEPT, data(True, False), later(20)) == (FIRING, None)
+    assert advance_alert(clearing, KEPT, data(False, False), later(20)) == (FIRING, None)
+
+
+def test_nobody_knows_that_it_is_clear_is_no_end() -> None:
+    clearing = AlertState("firing", NOON, 2, NOON, clearing=later(1))
+    assert advance_alert(clearing, KEPT, time_passes(None, None), later(60)) == (clearing, None)
+
+
+def test_time_does_not_begin_to_clear_an_alert() -> None:
+    assert advance_alert(FIRING, KEPT, time_passes(False, True), later(1)) == (FIRING, None)
+
+
+def test_an_alert_that_a_person_has_to_close_eases_once_and_stays() -> None:
+    eased = AlertState("firing", NOON, 2, NOON, eased=True)
+    assert advance_alert(FIRING, BY_HAND, data(False, True), later(1)) == (eased, "eased")
+    assert advance_alert(eased, BY_HAND, data(False, True), later(2)) == (eased, None)
+
+
+def test_what_has_eased_and_holds_again_fires_again() -> None:
+    eased = AlertState("firing", NOON, 2, NOON, 1, eased=True)
+    timing = Timing(Hold(readings=2), by_hand=True)
+    rising, kind = advance_alert(eased, timing, stages(FULL, False), later(1))
+    assert kind is None
+    back, kind = advance_alert(rising, timing, stages(FULL, False), later(2))
+    assert (back, kind) == (AlertState("firing", NOON, 2, NOON, 0), "returned")

@@ -76,8 +76,9 @@ RULES = {
 def make_rules(*names: str, **overrides: str) -> RuleSet:
     """The rules of these names; ``Full="…"`` gives one another body."""
     bodies = {name: RULES[name] for name in names} | overrides
+    told = "        severity: warning\n        notify: [bauhof]\n"
     text = "groups:\n  - name: test\n    rules:\n" + "".join(
-        f"      - alert: {name}\n        severity: warning\n        notify: [bauhof]\n        {body.strip()}\n"
+        f"      - alert: {name}\n{'' if 'stages:' in body else told}        {body.strip()}\n"
         for name, body in bodies.items()
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smartdorf.config.rule import ForEach, Hold
+from smartdorf.config.rule import ForEach, Hold, Timing
 from smartdorf.config.rules import RuleSet, load_rules
 from smartdorf.vocabulary import load_vocabulary
 
@@ -59,10 +59,15 @@ def test_every_keyword_is_understood() -> None:
     rules = load(DATA / "everything.good.yaml", receivers=["bauhof", "it"], categories=["waste"])
     assert not rules.problems
     assert not rules.notes
-    full, silent, occupied, wet = rules
+    full, silent, occupied, wet, flood = rules
     assert full.for_each == ForEach("place", ("container", "tank"), tags={"fraction": "glass", "floor": "2"})
     assert full.hold == Hold(2, timedelta(minutes=30))
-    assert (full.severity, full.notify) == ("warning", ("bauhof", "it"))
+    assert (full.severities, full.notify) == (("warning",), ("bauhof", "it"))
+    assert [(s.name["en"], s.severity, s.notify) for s in flood.stages] == [
+        ("Stage 1", "warning", ("bauhof",)),
+        ("Stage 2", "critical", ("bauhof", "it")),
+    ]
+    assert flood.timing == Timing(Hold(2), timedelta(hours=2), by_hand=True)
     assert full.action == {"de": "Leeren.", "en": "Empty it."}
     assert silent.for_each == ForEach("device", (), "waste", "acme/box", {"owner": "village"})
     assert silent.title == {"de": "Silent", "en": "Silent"}
