@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime, get_timezone
@@ -27,6 +27,11 @@ def local_hour(time: datetime) -> float:
     """The time of day, in hours: 22.5 at half past ten in the evening."""
     local = time.astimezone(ZoneInfo(ZONE))
     return local.hour + local.minute / 60 + local.second / 3600
+
+
+def days_before(time: datetime, days: int) -> datetime:
+    """The same time of day as many days ago, whatever the clocks did in between; in UTC."""
+    return (time.astimezone(ZoneInfo(ZONE)) - timedelta(days=days)).astimezone(UTC)
 
 
 def from_local(time: datetime) -> datetime:

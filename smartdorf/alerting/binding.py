@@ -16,7 +16,7 @@ from smartdorf.config.durations import LONGEST, format_duration
 from smartdorf.config.rule import ForEach, Rule
 from smartdorf.config.rules import RuleSet
 from smartdorf.config.terms import Limit, Slot
-from smartdorf.config.windows import LONGEST_WINDOW
+from smartdorf.config.windows import LONGEST_WINDOW, USUAL_DAYS
 from smartdorf.directory import Device, Directory, Installation, Place
 from smartdorf.errors import Problem
 from smartdorf.i18n import gettext as _
@@ -255,7 +255,8 @@ def _index(watchers: dict[int, Watchers], instance: Instance) -> None:
         entry = watchers.setdefault(device_id, Watchers())
         for metric in instance.plan.metrics:
             entry.by_metric.setdefault(metric, []).append(instance)
-        for (_slot, window), span in zip(instance.plan.windows, instance.spans, strict=True):
+        for (_slot, window), length in zip(instance.plan.windows, instance.spans, strict=True):
+            span = length + timedelta(days=USUAL_DAYS) if window.usual else length
             entry.spans[window.name] = max(span, entry.spans.get(window.name, span))
         if instance.plan.silence is not None:
             entry.by_silence.append(instance)

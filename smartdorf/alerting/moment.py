@@ -15,7 +15,7 @@ from smartdorf.alerting.binding import Instance
 from smartdorf.alerting.memory import Series, View
 from smartdorf.alerting.state import Input, Verdict
 from smartdorf.alerting.texts import Facts
-from smartdorf.alerting.windows import Reading, compute
+from smartdorf.alerting.windows import Reading, compute, usually
 from smartdorf.config.durations import format_duration
 from smartdorf.config.kleene import Slots
 from smartdorf.config.terms import Slot
@@ -49,16 +49,15 @@ def surely_begins_nothing(view: View, instance: Instance, at: datetime) -> bool:
             if instance.place is not None and not instance.installations[0].in_force(reading[1]):
                 return False
             slots[slot] = reading[0]
+    if plan.windows and instance.rule.when(slots) is False:
+        return True  # whatever they would say
     for (slot, window), span in zip(plan.windows, instance.spans, strict=True):
         known = view.series(device_id, window.name)
-        if len(known) > 1:
-            return False
         reading = view.reading(known[0]) if known else None
-        if reading is None:
-            continue
-        if reading[1] > at:
+        if len(known) > 1 or (reading is not None and reading[1] > at):
             return False
-        slots[slot] = window_of(view, instance, window, span, (known[0], reading), at)
+        if reading is not None:
+            slots[slot] = window_of(view, instance, window, span, (known[0], reading), at)
     return instance.rule.when(slots) is not True
 
 
@@ -72,7 +71,8 @@ def window_of(
         here = (i.valid_from for i in instance.installations if i.covers(series[1], time))
         since = max(here, default=None)
     is_counter = instance.rule.quantities[window.name].kind == "counter"
-    return compute(window.function, view.readings_of(series), at, span, since=since, is_counter=is_counter)
+    make = usually if window.usual else compute
+    return make(window.function, view.readings_of(series), at, span, since=since, is_counter=is_counter)
 
 
 def current(view: View, instance: Instance, metric: str, at: datetime) -> list[Choice]:
@@ -212,6 +212,7 @@ class Moment:
             value, choice = filled[slot], seen[window.name]
             if value is not None and choice is not None:
                 name = f"{window.function}({window.name}, {format_duration(span // _MICROSECOND)})"
+                name = f"usual({name})" if window.usual else name
                 inputs[name] = Input(value, choice[1][1])
         return inputs
 

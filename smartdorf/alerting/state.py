@@ -129,9 +129,9 @@ def _pend(
     if base is None:
         return None, "dropped"
     rising = _rising(state.rising, 1, verdict, at)
-    if not _is_over(timing, base, at):
+    if verdict.holds is None or not _is_over(timing, base, at):
         return AlertState("pending", base.since, base.readings, rising=rising), None
-    stage = max(_reached(rising, timing, at), default=0)
+    stage = max(_reached(rising, timing, verdict, at), default=0)
     rising = _above(rising, stage)
     return AlertState("firing", base.since, base.readings, at, stage, rising), "fired"
 
@@ -141,7 +141,7 @@ def _fire(
 ) -> tuple[AlertState | None, Kind | None]:
     last = len(verdict.levels) - 1  # the rule may have lost stages since
     rising = _rising(state.rising, 0 if state.eased else min(state.stage, last) + 1, verdict, at)
-    reached = _reached(rising, timing, at)
+    reached = _reached(rising, timing, verdict, at)
     if reached:
         stage = max(reached)
         risen = AlertState(
@@ -189,8 +189,12 @@ def _rising(marks: Marks, lowest: int, verdict: Verdict, at: datetime) -> Marks:
     return found if any(found) else ()
 
 
-def _reached(marks: Marks, timing: Timing, at: datetime) -> list[int]:
-    return [stage for stage, mark in enumerate(marks) if mark is not None and _is_over(timing, mark, at)]
+def _reached(marks: Marks, timing: Timing, verdict: Verdict, at: datetime) -> list[int]:
+    return [
+        stage
+        for stage, mark in enumerate(marks)
+        if mark is not None and verdict.levels[stage] and _is_over(timing, mark, at)
+    ]
 
 
 def _above(marks: Marks, stage: int) -> Marks:

@@ -15,13 +15,15 @@ from itertools import pairwise
 from operator import itemgetter
 from statistics import fmean, median
 
-from smartdorf.config.windows import WINDOWS
+from smartdorf.config.windows import USUAL_DAYS, WINDOWS
+from smartdorf.local_time import days_before
 
 Reading = tuple[float, datetime]
 
 MOST_READINGS = 2500  # of a series: a day with a reading every 35 seconds
 GAP = 0.6  # of the window
 LEAST_STUCK = 3  # readings that must agree
+LEAST_DAYS = 5  # of the days before, of which something must be known
 
 _HOUR = timedelta(hours=1)
 _time = itemgetter(1)
@@ -73,6 +75,24 @@ def compute(
         return None
     result = _FUNCTIONS[function](held, held[1:], is_counter)
     return result if result is not None and math.isfinite(result) else None
+
+
+def usually(
+    function: str,
+    readings: Sequence[Reading],
+    at: datetime,
+    span: timedelta,
+    *,
+    since: datetime | None = None,
+    is_counter: bool = False,
+) -> float | None:
+    """The median of the function's values at this time of day on the days before; None: too few are known."""
+    known = []
+    for days in range(1, USUAL_DAYS + 1):
+        value = compute(function, readings, days_before(at, days), span, since=since, is_counter=is_counter)
+        if value is not None:
+            known.append(value)
+    return median(known) if len(known) >= LEAST_DAYS else None
 
 
 # -- the functions: of the readings with the one that held at the begin, and of those since ------------------------

@@ -30,7 +30,7 @@ from smartdorf.config.terms import (
     implausible,
     is_yes_no,
 )
-from smartdorf.config.windows import LONGEST_WINDOW, WINDOWS
+from smartdorf.config.windows import DAY, LONGEST_WINDOW, WINDOWS
 from smartdorf.errors import did_you_mean
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Quantity
@@ -289,6 +289,8 @@ class _Compiler:
             raise self.refuse(node, _("unknown function {name}()").format(name=name) + hint)
         if name in WINDOWS:
             return self._window(node, name)
+        if name == "usual":
+            return self._usual(node)
         arguments = [argument.id if isinstance(argument, ast.Name) else "" for argument in node.args]
         if name in ("silent_for", "local_hour"):
             if node.args or node.keywords:
@@ -305,7 +307,15 @@ class _Compiler:
         index, run = self._slot(wanted)
         return _Value(run, is_duration=True, clock=index)
 
-    def _window(self, node: ast.Call, name: str) -> _Value:
+    def _usual(self, node: ast.Call) -> _Value:
+        """``usual(delta(water_volume_m3, "3h"))``: what it was at this time on the days before."""
+        inner = node.args[0] if len(node.args) == 1 and not node.keywords else None
+        name = inner.func.id if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name) else ""
+        if not isinstance(inner, ast.Call) or name not in WINDOWS or WINDOWS[name].is_truth:
+            raise self.refuse(node, _('usual() takes a window: usual(delta(water_volume_m3, "3h"))'))
+        return self._window(inner, name, usual=True)
+
+    def _window(self, node: ast.Call, name: str, *, usual: bool = False) -> _Value:
         """``avg(co2_ppm, "1h")``; the span is a duration, or a limit that is one."""
         if len(node.args) != 2 or node.keywords or not isinstance(node.args[0], ast.Name):
             message = _('{name}() takes a quantity and a duration: {name}(water_level_m, "1h")')
@@ -319,9 +329,11 @@ class _Compiler:
             raise self.refuse(node.args[1], message.format(name=name, metric=metric))
         if not 0 < span.literal <= LONGEST_WINDOW:
             raise self.refuse(node.args[1], _("a window is at most 14 days long, and longer than nothing"))
+        if usual and span.literal > DAY:
+            raise self.refuse(node.args[1], _("usual() compares days: its window is at most a day long"))
         quantity, window = self._scope.vocabulary[metric], WINDOWS[name]
         fixed = 0 if span.limit else int(span.literal)
-        run = self._slot(Slot("window", metric, name, fixed, span.limit or ""))[1]
+        run = self._slot(Slot("window", metric, name, fixed, span.limit or "", usual))[1]
         return _Value(
             run,
             unit=window.unit_of(quantity.unit),

@@ -11,7 +11,7 @@ from smartdorf.config.windows import WINDOWS
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Quantity, Vocabulary
 
-FUNCTIONS = ("age", "silent_for", "local_hour", *WINDOWS)
+FUNCTIONS = ("age", "silent_for", "local_hour", "usual", *WINDOWS)
 
 # So that 25 o'clock is refused as any other value that is never reached.
 LOCAL_HOUR = Quantity(
@@ -23,7 +23,7 @@ class Slot(NamedTuple):
     """One number that a condition needs: a quantity's value or age, a limit, the silence, the local hour, or a window.
 
     A window is what ``function`` makes of a quantity's values of the last ``span`` microseconds, or of as long as
-    the limit ``limit`` says.
+    the limit ``limit`` says; ``usual``: the median of what it made of them at the same time of the days before.
     """
 
     kind: Literal["value", "age", "limit", "silent", "hour", "window"]
@@ -31,11 +31,13 @@ class Slot(NamedTuple):
     function: str = ""
     span: int = 0
     limit: str = ""
+    usual: bool = False
 
     @property
     def placeholder(self) -> str:
         """How a summary names it."""
-        return f"{self.function}_{self.name}" if self.function else self.name
+        name = f"{self.function}_{self.name}" if self.function else self.name
+        return f"usual_{name}" if self.usual else name
 
 
 class Limit(NamedTuple):

@@ -6,7 +6,9 @@ from typing import Literal, NamedTuple
 
 from smartdorf.config.durations import SECOND
 
-LONGEST_WINDOW = 14 * 86_400 * SECOND
+DAY = 86_400 * SECOND
+LONGEST_WINDOW = 14 * DAY
+USUAL_DAYS = 13  # usual() looks at as many days before; with a window of a day that is as far as any reaches
 
 
 class Window(NamedTuple):

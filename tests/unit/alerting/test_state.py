@@ -70,6 +70,13 @@ def test_pending_is_dropped_when_it_no_longer_holds_and_kept_when_nobody_knows()
     assert advance_alert(pending(), TWO_READINGS, data(None), HALF_PAST) == (pending(), None)
 
 
+def test_what_nobody_knows_any_more_does_not_fire_when_its_time_is_over() -> None:
+    assert advance_alert(pending(), HALF_AN_HOUR, time_passes(None), HALF_PAST) == (pending(), None)
+    rising = AlertState("firing", NOON, 2, NOON, 0, (None, Mark(NOON, 1)))
+    unknown = stages((True, None), fresh=False)
+    assert advance_alert(rising, HALF_AN_HOUR, unknown, HALF_PAST) == (rising, None)
+
+
 @pytest.mark.parametrize("clears", [False, None])
 def test_an_alert_stays_while_it_is_not_known_to_be_over(clears: bool | None) -> None:
     assert advance_alert(FIRING, TWO_READINGS, data(False, clears), HALF_PAST) == (FIRING, None)

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smartdorf.alerting.binding import too_rare
+from smartdorf.alerting.engine import Observation
 from smartdorf.alerting.windows import MOST_READINGS, Reading, compute, insert, prune
 from smartdorf.directory import Installation
+from smartdorf.local_time import days_before
 from tests.unit.alerting.village import LONG_AGO, Village, at, make_device, make_place, make_rules, seen
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -287,3 +289,44 @@ def test_a_window_that_no_sensor_can_cover_is_said_once():
         "Leak looks back 3h at water_flow_m3h, but acme/box reports every 109m: that is never known; look back longer"
     ]
     assert len(said(box=timedelta(hours=6), radar=timedelta(hours=6))) == 4
+
+
+# -- what is usual ----------------------------------------------------------------------------------------------
+
+NIGHT_FLOW = """
+        for_each: {place_type: container}
+        when: local_hour() >= 4 and local_hour() < 5 and
+              delta(water_volume_m3, "2h") > 3 * usual(delta(water_volume_m3, "2h")) + 0.05
+        clear: delta(water_volume_m3, "2h") < 0.05
+        for: 1 reading
+        summary: {de: "{delta_water_volume_m3} statt {usual_delta_water_volume_m3}", en: "much"}"""
+
+
+def nights(flow: dict[int, float], *, days: int = 10) -> list[Observation]:
+    """A meter that is read every hour; at four in the morning it has counted ``flow`` of that day since two."""
+    found, volume = [], 100.0
+    for hour in range(24 * days):
+        day, local = divmod(hour + 13, 24)  # it begins at noon UTC, one o'clock in the afternoon
+        volume += flow.get(day, 0.02) / 2 if local in (3, 4) else 0.1
+        found.append(seen(60 * hour, water_volume_m3=round(volume, 4)))
+    return found
+
+
+def test_a_night_unlike_those_before_is_told_in_the_morning() -> None:
+    village = Village(make_rules(Night=NIGHT_FLOW)).see_all(*nights({9: 0.4}))
+    morning = (24 * 9 + 4 - 13) * 60
+    assert village.log == [("Night", "fired", morning), ("Night", "resolved", morning + 24 * 60)]
+
+
+def test_a_house_that_always_uses_water_at_night_is_told_of_never() -> None:
+    assert Village(make_rules(Night=NIGHT_FLOW)).see_all(*nights(dict.fromkeys(range(11), 0.4))).log == []
+
+
+def test_what_is_usual_is_known_after_five_days() -> None:
+    log = [Village(make_rules(Night=NIGHT_FLOW)).see_all(*nights({day: 0.4})).log for day in (5, 6)]
+    assert [bool(entries) for entries in log] == [False, True]
+
+
+def test_the_same_time_of_day_is_meant_on_the_morning_after_the_clocks_changed() -> None:
+    monday = datetime(2026, 3, 30, 2, 0, tzinfo=UTC)  # four o'clock, in summer time
+    assert days_before(monday, 2) == datetime(2026, 3, 28, 3, 0, tzinfo=UTC)  # four o'clock, in winter time
