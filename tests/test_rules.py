@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,13 @@ def test_every_shipped_rule_has_a_test_that_fires_and_one_that_must_not(
 ) -> None:
     names = {rule.name for rule in rules}
     assert {name for result in results for name in result.fires} == names
-    assert {name for result in results for name in result.rules - result.fires} == names
+    assert {name for result in results for name in result.spares} == names
+
+
+def test_every_shipped_rule_has_a_test_with_missing_data(
+    rules: RuleSet, results: list[RuleTestResult]
+) -> None:
+    assert {name for result in results for name in result.unheard} == {rule.name for rule in rules}
 
 
 def run(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str | Path) -> Result:
@@ -64,7 +71,7 @@ def run(monkeypatch: pytest.MonkeyPatch, folder: Path, *arguments: str | Path) -
 def test_check_says_how_many_rules_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     result = run(monkeypatch, tmp_path, "check")
     assert result.exit_code == 0
-    assert "18 rules work" in result.output
+    assert re.search(r"^\d+ rules work$", result.output, re.MULTILINE)
 
 
 def test_check_reports_every_mistake_and_exits_with_1(
@@ -99,7 +106,7 @@ def test_the_test_command_fails_with_the_failing_test(
 ) -> None:
     result = run(monkeypatch, tmp_path, "test")
     assert result.exit_code == 0
-    assert "41 of 41 tests passed" in result.output
+    assert re.search(r"^(\d+) of \1 tests passed$", result.output, re.MULTILINE)
     for name in ("waste.yaml", "waste.test.yaml"):
         text = (shipped("rules") / name).read_text(encoding="utf-8")
         (tmp_path / name).write_text(text.replace("full: 80", "full: 90"), encoding="utf-8")

@@ -37,6 +37,7 @@ from smartdorf.yaml_source import Node, read_yaml
 
 START = datetime(2026, 1, 5, tzinfo=UTC)  # where relative times begin
 _BEFORE = datetime(2000, 1, 1, tzinfo=UTC)  # all is mounted since then
+UNHEARD = timedelta(hours=12)  # after which a test shows what missing data do
 _STATES = ("none", "pending", "firing", "eased")
 _MODEL = "test/sensor"
 
@@ -48,8 +49,9 @@ class RuleTestResult:
     file: str
     line: int
     name: str
-    rules: frozenset[str]  # whose alerts it expects or excludes
-    fires: frozenset[str]  # whose alerts fired
+    fires: frozenset[str]  # whose alerts fired, as expected
+    spares: frozenset[str]  # whose alerts never fired at a place where it says that they must not
+    unheard: frozenset[str]  # what is said of them where nothing has been heard for half a day
     problems: tuple[Problem, ...]
 
 
@@ -248,10 +250,28 @@ def _run(script: _Script, rules: RuleSet) -> RuleTestResult:
         node.source.name,
         node.line,
         node["name"].text(),
-        frozenset(expected.key.rule for expected in script.expectations),
         frozenset(transition.key.rule for transition in fired),
+        frozenset(
+            expected.key.rule
+            for expected in script.expectations
+            if expected.state in ("none", "pending")
+            and expected.key not in {transition.key for transition in fired}
+        ),
+        frozenset(_unheard(script)),
         tuple(problems),
     )
+
+
+def _unheard(script: _Script) -> Iterator[str]:
+    for expected in script.expectations:
+        heard = [
+            time
+            for time, observations in script.observations.items()
+            for observation in observations
+            if observation.device_id == expected.key.id and time <= expected.time
+        ]
+        if heard and expected.time - max(heard) >= UNHEARD:
+            yield expected.key.rule
 
 
 def _steps(
