@@ -18,6 +18,12 @@ from smartdorf.yaml_source import Node, read_yaml
 KINDS = ("gauge", "counter", "state", "event")
 PATH = Path(__file__).parent / "vocabulary.yaml"
 
+# Quantities that smartdorf makes itself of every device: 1 is bad, 0 the end of it.
+DECODE_FAULT = "decode_fault"
+LINK_WEAK = "link_weak"
+RESTARTING = "device_restarting"
+NOTED = (DECODE_FAULT, LINK_WEAK, RESTARTING)
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:

@@ -9,6 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from smartdorf.db.requests import StoredUplink
+from smartdorf.vocabulary import NOTED
 
 SLICE = 500
 
@@ -44,8 +45,9 @@ async def fetch_values(
     """What decoding gave of the device at these times: channel, quantity, time, value."""
     rows = await connection.fetch(
         "SELECT m.channel, q.name, m.time, m.value FROM measurement m JOIN metric q ON q.id = m.metric_id "
-        "WHERE m.device_id = $1 AND m.time = ANY ($2::timestamptz[]) AND q.name <> 'decode_fault'",
+        "WHERE m.device_id = $1 AND m.time = ANY ($2::timestamptz[]) AND q.name <> ALL ($3::text[])",
         device_id,
         sorted(set(times)),
+        NOTED,
     )
     return [tuple(row) for row in rows]

@@ -30,10 +30,10 @@ from smartdorf.ingest.frames import (
     FrameLedger,
     Session,
 )
-from smartdorf.ingest.series import DECODE_FAULT, Known, SeriesLedger, Watched
+from smartdorf.ingest.series import Known, SeriesLedger, Watched
 from smartdorf.ingest.transitions import state_of
 from smartdorf.model import Quality
-from smartdorf.vocabulary import Vocabulary
+from smartdorf.vocabulary import NOTED, Vocabulary
 
 _LATER = datetime.max.replace(tzinfo=UTC)  # after all planned moves: the parameters that will stay
 
@@ -135,7 +135,7 @@ async def _load_ledger(connection: asyncpg.Connection) -> FrameLedger:
 async def _load_series(
     connection: asyncpg.Connection, content: Content, latest: Iterable[LatestValue]
 ) -> SeriesLedger:
-    names: set[str] = {DECODE_FAULT}
+    names: set[str] = {*NOTED}
     longest: dict[str, timedelta] = {}
     for watched in content.watched.values():
         for (metric, _channel), limits in watched.items():

@@ -29,9 +29,10 @@ from smartdorf.errors import DataRejectedError
 from smartdorf.ingest import rows
 from smartdorf.ingest.memory import Memory
 from smartdorf.ingest.pipeline import Pipeline
-from smartdorf.ingest.series import fault_sample
+from smartdorf.ingest.series import noted
 from smartdorf.ingest.source import Message
 from smartdorf.model import DeviceInfo, Sample, Uplink
+from smartdorf.vocabulary import DECODE_FAULT
 
 log = structlog.get_logger(__name__)
 
@@ -219,7 +220,7 @@ def _decode_again(
         again.measurements.extend(made.measurements)
         again.samples.extend(made.samples)
         if row.status == "fault" and made.uplink.status in _USED:
-            readable = fault_sample(row.time, fault=False)  # in the place of what was noted then
+            readable = noted(DECODE_FAULT, row.time, is_bad=False)  # in the place of what was noted then
             again.samples.append(readable)
             again.measurements.extend(
                 rows.measurement_rows([readable], device.id, memory.directory, memory.metrics, row.time, 0)

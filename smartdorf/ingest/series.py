@@ -1,4 +1,5 @@
-"""What a value says beside those before it: jumps, sensors that stand still, counters that fall, failing decoders.
+"""What a value says beside those before it: jumps, sensors that stand still, counters that fall. And what smartdorf
+notes of a device by itself: frames that it cannot read, a weak link, session after session.
 
 Pure. Flags and never drops: a flood is a jump as well. Only values newer than the last of their series are looked at;
 what comes late cannot be judged by what came after it.
@@ -6,7 +7,7 @@ what comes late cannot be judged by what came after it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -18,8 +19,12 @@ from smartdorf.directory import Directory
 from smartdorf.ingest.frames import LedgerBatch
 from smartdorf.ingest.rows import RETRANSMISSION, Rows, measurement_rows
 from smartdorf.model import Quality, Sample, Uplink
+from smartdorf.vocabulary import DECODE_FAULT, LINK_WEAK, NOTED, RESTARTING
 
-DECODE_FAULT = "decode_fault"  # the quantity
+# SX1301 data sheet, table 14: at its slowest data rate (SF12, 125 kHz) a frame is received down to an SNR of -20 dB.
+# However fast a device is told to be, it can become as slow as that; what it has left above is its reserve.
+LOWEST_SNR = -20.0
+LEAST_RESERVE = 3.0  # dB; our start value: a lorry in front of the antenna takes as much
 STUCK_READINGS = 10  # a sensor that reports once a day is not stuck after two equal days
 # After the nearest step of the counter's range: what is more was no roll-over but a counter that began anew.
 ROLLOVER_SHARE = 1 / 8
@@ -47,6 +52,8 @@ class SeriesLedger:
 
     def __init__(self, known: Mapping[SeriesKey, Known] | None = None) -> None:
         self.known: dict[SeriesKey, Known] = dict(known or {})
+        # devices of which something bad was noted; of all others there is nothing to take back
+        self.troubled = {key[0] for key in self.known if key[2] in NOTED}
 
     def begin(self) -> SeriesBatch:
         return SeriesBatch(self)
@@ -54,6 +61,7 @@ class SeriesLedger:
     def apply(self, batch: SeriesBatch) -> None:
         """Take over what a committed batch has seen."""
         self.known.update(batch.known)
+        self.troubled |= batch.troubled
 
     def remember(self, device_id: int, samples: Iterable[Sample]) -> None:
         """Take over values that were decoded anew, where they are the newest."""
@@ -69,6 +77,7 @@ class SeriesBatch:
     def __init__(self, ledger: SeriesLedger) -> None:
         self._ledger = ledger
         self.known: dict[SeriesKey, Known] = {}
+        self.troubled: set[int] = set()
 
     def last(self, key: SeriesKey) -> Known | None:
         return self.known.get(key) or self._ledger.known.get(key)
@@ -96,15 +105,19 @@ class SeriesBatch:
         is_stuck = longest is not None and readings >= STUCK_READINGS and time - before.since >= longest
         return _STUCK if is_stuck else 0
 
-    def note_fault(self, device_id: int, time: datetime, *, fault: bool) -> bool:
-        """A frame could be read, or not; returns whether that is to be told: each fault is, and their end."""
-        key = (device_id, 0, DECODE_FAULT)
-        before = self.last(key)
-        told = fault if before is None else (fault or before.value == 1) and time > before.time
-        if not told:
-            return False
-        self.known[key] = Known(time, float(fault), float(fault), time, 1)
-        return True
+    def note(self, device_id: int, time: datetime, states: Iterable[tuple[str, bool]]) -> list[Sample]:
+        """What is to be told of a device: everything that is bad, each time, and the end of it."""
+        if device_id not in self.troubled and device_id not in self._ledger.troubled:
+            states = [(name, is_bad) for name, is_bad in states if is_bad]
+        told = []
+        for name, is_bad in states:
+            key = (device_id, 0, name)
+            before = self.last(key)
+            if is_bad if before is None else (is_bad or before.value == 1) and time > before.time:
+                self.known[key] = Known(time, float(is_bad), float(is_bad), time, 1)
+                self.troubled.add(device_id)
+                told.append(noted(name, time, is_bad=is_bad))
+        return told
 
 
 def _jumped(before: Known, time: datetime, value: float, plausibility: Plausibility) -> bool:
@@ -137,9 +150,13 @@ def judged(
         flags = _flags(rows, batch, watched.get(row.model, {}), is_restarting=is_restarting)
         if flags:
             found[key] = uplink, _flagged(rows, flags)
-        fault = row.fault is not None
-        if batch.note_fault(row.device_id, uplink.time, fault=fault):
-            found[key] = uplink, _with_fault(found[key][1], directory, metrics, fault=fault)
+        states = (
+            (DECODE_FAULT, row.fault is not None),
+            (LINK_WEAK, _is_weak(uplink)),
+            (RESTARTING, is_restarting),
+        )
+        if told := batch.note(row.device_id, uplink.time, states):
+            found[key] = uplink, _with_noted(found[key][1], told, directory, metrics)
     return found
 
 
@@ -170,15 +187,21 @@ def _flagged(rows: Rows, flags: Mapping[int, int]) -> Rows:
     return rows._replace(measurements=[*measurements], plain=measurements)
 
 
-def fault_sample(time: datetime, *, fault: bool) -> Sample:
-    """Whether a frame could be read, as a measurement of its device."""
-    return Sample(DECODE_FAULT, float(fault), time)
+def noted(quantity: str, time: datetime, *, is_bad: bool) -> Sample:
+    """Something that smartdorf noted itself, as a measurement of the device."""
+    return Sample(quantity, float(is_bad), time)
 
 
-def _with_fault(rows: Rows, directory: Directory, metrics: Mapping[str, int], *, fault: bool) -> Rows:
-    """The rows, and that the decoder failed, or no longer does, as a measurement of the device."""
-    sample = fault_sample(rows.uplink.time, fault=fault)
-    [row] = measurement_rows([sample], rows.uplink.device_id, directory, metrics, sample.time, 0)
+def _is_weak(uplink: Uplink) -> bool:
+    """No gateway heard it with a reserve worth speaking of."""
+    return bool(uplink.receptions) and all(r.snr - LOWEST_SNR < LEAST_RESERVE for r in uplink.receptions)
+
+
+def _with_noted(rows: Rows, told: Sequence[Sample], directory: Directory, metrics: Mapping[str, int]) -> Rows:
+    """The rows, and what is told of the device as its measurements."""
+    uplink = rows.uplink
+    made = measurement_rows(told, uplink.device_id, directory, metrics, uplink.time, 0)
     *earlier, last = rows.observations
-    told = replace(last, values=(*last.values, (0, sample.metric, sample.value)))
-    return rows._replace(measurements=[*rows.measurements, row], observations=[*earlier, told])
+    values = tuple((0, sample.metric, sample.value) for sample in told)
+    with_told = replace(last, values=(*last.values, *values))
+    return rows._replace(measurements=[*rows.measurements, *made], observations=[*earlier, with_told])

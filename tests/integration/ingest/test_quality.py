@@ -126,6 +126,7 @@ async def test_a_device_that_begins_anew_all_day_is_flagged(bench: Bench):
         event["deduplicationId"] = f"00000000-0000-0000-0000-{n:012d}"
         await bench.receive(event)
     assert [quality for _value, quality in await flags(bench)] == [0, 0, 0, 0, RESTARTING, RESTARTING]
+    assert await flags(bench, "device_restarting") == [(1.0, 0), (1.0, 0)]
 
 
 def broken(f_cnt: int, at: datetime | None = None) -> dict[str, Any]:
@@ -140,6 +141,28 @@ async def test_a_decoder_that_fails_is_a_measurement_until_it_works(any_db: Data
     async with opened(any_db.dsn, content) as bench:
         await bench.receive(climate(3, 4.0, 3), climate(4, 4.0, 4))
         assert await flags(bench, "decode_fault") == [(1.0, 0), (1.0, 0), (0.0, 0)]
+
+
+def heard(f_cnt: int, *snr: float) -> dict[str, Any]:
+    event = climate(f_cnt, 4.0, f_cnt)
+    time = event["rxInfo"][0]["nsTime"]
+    event["rxInfo"] = [
+        {"gatewayId": f"0016c001ff10a23{number}", "nsTime": time, "rssi": -118, "snr": value}
+        for number, value in enumerate(snr)
+    ]
+    return event
+
+
+async def test_a_link_without_reserve_is_a_measurement_until_one_gateway_hears_it_well(
+    any_db: Database, content: Content
+):
+    await add(any_db.dsn)
+    async with opened(any_db.dsn, content) as bench:
+        await bench.receive(heard(0, -5.0), heard(1, -18.5, -17.1), heard(2, -18.5, -16.9), heard(3, -19.0))
+        assert await flags(bench, "link_weak") == [(1.0, 0), (0.0, 0), (1.0, 0)]
+    async with opened(any_db.dsn, content) as bench:
+        await bench.receive(heard(4, -3.0), heard(5, -3.0))
+        assert await flags(bench, "link_weak") == [(1.0, 0), (0.0, 0), (1.0, 0), (0.0, 0)]
 
 
 async def test_what_smartdorf_notes_itself_is_no_difference_between_decoders(bench: Bench, content: Content):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from smartdorf.decoding.plausible import Plausibility
 from smartdorf.ingest.series import Known, SeriesLedger
 from smartdorf.model import Quality, Sample
+from smartdorf.vocabulary import DECODE_FAULT
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 KEY = (1, 0, "air_temperature_c")
@@ -113,7 +114,7 @@ def faults(*steps: tuple[float, bool]) -> list[bool]:
     ledger, told = SeriesLedger(), []
     for hours, fault in steps:
         batch = ledger.begin()
-        told.append(batch.note_fault(1, NOON + timedelta(hours=hours), fault=fault))
+        told.append(bool(batch.note(1, NOON + timedelta(hours=hours), [(DECODE_FAULT, fault)])))
         ledger.apply(batch)
     return told
 
