@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
+from smartdorf.config.calendar import Calendar, load_calendar, unknown_land, wrong_date
 from smartdorf.config.settings_advice import MisplacedError, field_at, problem_of, syntax_problem
 from smartdorf.errors import Problem, SettingsError
 from smartdorf.i18n import gettext as _
@@ -138,11 +139,33 @@ class BackupSettings(_Section):
     recipients_file: Path | None = None
 
 
+class VillageSettings(_Section):
+    """Where the village is: whose public and school holidays the rules' schedules mean.
+
+    ``catholic``: also those of Catholic municipalities (Mariä Himmelfahrt in Bavaria, Fronleichnam in parts of Saxony
+    and Thuringia).
+    """
+
+    land: str | None = None
+    catholic: bool = False
+    local_holidays: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _known(self) -> VillageSettings:
+        if self.land is not None and (message := unknown_land(self.land)):
+            raise MisplacedError(message, "land")
+        for number, text in enumerate(self.local_holidays):
+            if message := wrong_date(text):
+                raise MisplacedError(message, "local_holidays", number)
+        return self
+
+
 class ContentSettings(_Section):
     """Folders with the village's own decoders and rules, beside those that ship; later ones win by name."""
 
     decoders: tuple[Path, ...] = ()
     rules: tuple[Path, ...] = ()
+    school_holidays: tuple[Path, ...] = ()  # files, for years that smartdorf does not know
 
 
 class LogSettings(_Section):
@@ -191,6 +214,7 @@ class Settings(_Section):
     retention: RetentionSettings = RetentionSettings()
     backup: BackupSettings = BackupSettings()
     content: ContentSettings = ContentSettings()
+    village: VillageSettings = VillageSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")
@@ -206,6 +230,17 @@ class Settings(_Section):
                     raise MisplacedError(message.format(what=what, value=value), "mqtt", number, what)
                 seen.add(value)
         return self
+
+
+def calendar_of(settings: Settings) -> Calendar:
+    """The village's holidays; what is wrong with its files stands in the calendar's ``problems``."""
+    village = settings.village
+    return load_calendar(
+        village.land,
+        catholic=village.catholic,
+        local=village.local_holidays,
+        files=settings.content.school_holidays,
+    )
 
 
 def read_secret(path: Path) -> str:

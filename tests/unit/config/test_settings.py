@@ -1,10 +1,11 @@
 """Settings: what a person wrote wrong is said with its place, all at once."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from smartdorf.config.settings import load_settings
+from smartdorf.config.settings import calendar_of, load_settings
 from smartdorf.config.toml_source import find_key
 from smartdorf.errors import SettingsError
 
@@ -63,6 +64,28 @@ def test_raw_values_are_kept_in_the_order_of_their_classes(tmp_path):
     assert problems(tmp_path, GOOD + "[retention]\nshort_days = 3\n")[0].startswith(
         "13:1: retention.short_days: "
     )
+
+
+def test_an_unknown_land_and_a_day_that_is_none_are_told(tmp_path):
+    text = GOOD + '[village]\nland = "Bayern"\n'
+    assert problems(tmp_path, text) == ['13:1: village.land: unknown Land "Bayern"; did you mean "BY"?']
+    text = GOOD + '[village]\nland = "BY"\nlocal_holidays = ["08-08", "8. August"]\n'
+    assert problems(tmp_path, text) == [
+        '14:1: village.local_holidays.2: "8. August" is no day: write "08-08" for every year, "2027-06-14" for one'
+    ]
+
+
+def test_the_village_has_its_holidays(tmp_path):
+    (tmp_path / "ferien.yaml").write_text(
+        "{land: BY, source: KMK, school_holidays: [{from: 2031-08-01, to: 2031-09-10}]}"
+    )
+    text = GOOD + '[village]\nland = "BY"\ncatholic = true\nlocal_holidays = ["08-08"]\n'
+    text += '[content]\nschool_holidays = ["ferien.yaml"]\n'
+    calendar = calendar_of(load_settings(written(tmp_path, text)))
+    assert calendar.problems == ()
+    assert calendar.is_holiday(date(2026, 8, 8))
+    assert calendar.is_holiday(date(2026, 8, 15))  # Mariä Himmelfahrt
+    assert calendar.is_school_holiday(date(2031, 9, 10))
 
 
 def test_late_is_a_week_less_than_what_is_kept_shortest(tmp_path):
