@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib.metadata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import structlog
@@ -21,6 +21,7 @@ from smartdorf.config.settings import (
     ReceiverSettings,
     Settings,
     WebhookReceiverSettings,
+    calendar_of,
     read_secret,
 )
 from smartdorf.content import shipped
@@ -75,7 +76,8 @@ def load_content(settings: Settings) -> Content:
     """The village's files. What is broken stays out and stands in the parts' ``problems``; the rest works."""
     vocabulary = load_vocabulary()
     catalogue = load_catalogue([shipped("decoders"), *settings.content.decoders], vocabulary)
-    return Content(vocabulary, catalogue, _read_rules(settings, vocabulary, catalogue))
+    rules = _read_rules(settings, vocabulary, catalogue)
+    return Content(vocabulary, catalogue, rules, calendar_of(settings))
 
 
 def _read_rules(settings: Settings, vocabulary: Vocabulary, catalogue: Catalogue) -> RuleSet:
@@ -163,6 +165,11 @@ class Service:
         """Nothing older is waiting in front of what comes next."""
         return all(source.state.connected and source.state.caught_up for source in self.sources)
 
+    def _waiting(self, now: datetime) -> Mapping[str, datetime] | None:
+        """The rules of which nothing may be told now, and from when on; None: not known at the moment."""
+        memory = self.writer.memory
+        return memory.rules.waiting(now) if memory is not None else None
+
     def readiness(self) -> Readiness:
         return Readiness(
             database=self.writer.is_writer,
@@ -192,6 +199,7 @@ class Service:
                 self._receivers,
                 clock=self._clock,
                 caught_up=self.caught_up,
+                waiting=self._waiting,
                 metrics=self.metrics,
                 base_url=web.base_url,
             )

@@ -12,6 +12,7 @@ from typing import TypeVar
 import asyncpg
 
 from smartdorf.alerting.backtest import WARM_UP, Arrivals, Backtest, Result, Stored
+from smartdorf.config.calendar import Calendar
 from smartdorf.config.rule import Rule
 from smartdorf.db.directory import load_directory
 from smartdorf.db.past import fetch_extent, fetch_heard, past
@@ -42,11 +43,15 @@ async def backtest(
     since: datetime,
     until: datetime,
     progress: Progress = lambda _time: None,
+    calendar: Calendar | None = None,
 ) -> Outcome:
     """``progress`` is told, again and again, up to which time the past has been read."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         directory = await load_directory(connection)
-        trials = [Backtest(rules, directory, categories, since=since, until=until) for rules in sets]
+        trials = [
+            Backtest(rules, directory, categories, since=since, until=until, calendar=calendar)
+            for rules in sets
+        ]
         first, moments = await _read(connection, trials, since - WARM_UP, until, progress)
         extent = await fetch_extent(connection) if first is None else None
     problems = dict.fromkeys(problem for trial in trials for problem in trial.problems)

@@ -14,6 +14,7 @@ from typing import Literal
 from smartdorf.alerting.binding import BoundRules, bind, too_rare
 from smartdorf.app import make_receiver, mqtt_connection
 from smartdorf.clock import Clock
+from smartdorf.config.rules import school_notes
 from smartdorf.config.settings import Settings
 from smartdorf.content import shipped
 from smartdorf.db import migrate, policies, storage
@@ -52,9 +53,10 @@ async def check(settings: Settings, content: Content) -> list[Finding]:
 
 
 def _content(content: Content) -> Iterator[Finding]:
-    for problem in (*content.catalogue.problems, *content.rules.problems):
+    for problem in content.problems:
         yield Finding("error", _("content"), str(problem))
-    for note in content.rules.notes:
+    today = Clock().now().date()
+    for note in (*content.rules.notes, *school_notes(content.rules, content.calendar, today)):
         yield Finding("note", _("content"), str(note))
     counts = _("{models} sensor models, {rules} rules").format(
         models=len(content.catalogue.models), rules=len(content.rules.rules)
@@ -153,7 +155,7 @@ def _directory(content: Content, directory: Directory) -> Iterator[Finding]:
             message = _('{dev_eui} is a "{model}", for which there is no decoder')
             hint = did_you_mean(device.model, content.catalogue.models)
             yield Finding("error", subject, message.format(dev_eui=device.dev_eui, model=device.model) + hint)
-    bound = bind(content.rules, directory, content.categories)
+    bound = bind(content.rules, directory, content.categories, content.calendar)
     for problem in bound.problems:
         yield Finding("error", subject, str(problem))
     yield from _unwatched(bound)

@@ -184,7 +184,10 @@ class Metrics:
             registry=registry,
         )
         self._waiting = Gauge(
-            "smartdorf_outbox_waiting", "Notifications still to be told.", ["receiver"], registry=registry
+            "smartdorf_outbox_waiting",
+            "Notifications that should have been told.",
+            ["receiver"],
+            registry=registry,
         )
         self.database_up = Gauge("smartdorf_database_up", "1 while the database answers.", registry=registry)
 

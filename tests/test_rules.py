@@ -127,6 +127,39 @@ def test_list_names_every_rule_with_what_it_watches(monkeypatch: pytest.MonkeyPa
     assert listed["BayOccupiedTooLong"]["duration"] == 86400
 
 
+SCHOOL_DAYS = """\
+groups:
+  - name: parking
+    rules:
+      - alert: AtTheSchool
+        for_each: {place_type: bay}
+        when: parking_occupied == occupied
+        active: {days: mo-fr, hours: 07:00-08:30, on_school_holidays: false}
+        send: {days: mo-fr, hours: 06:00-20:00}
+        severity: critical
+        notify: [it]
+        summary: {de: belegt, en: occupied}
+"""
+
+
+def test_check_says_that_critical_alerts_wait_and_whose_school_holidays_are_unknown(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "school.yaml").write_text(SCHOOL_DAYS, encoding="utf-8")
+    result = run(monkeypatch, tmp_path, "check", "school.yaml")
+    assert result.exit_code == 0
+    assert result.output.splitlines() == [
+        '· school.yaml:8:9: group "parking", rule 1 "AtTheSchool": critical alerts wait, too, outside of '
+        "{days: mo-fr, hours: 06:00-20:00}",
+        "· school.yaml:4:1: AtTheSchool: no school holidays are known: set [village] land in smartdorf.toml; "
+        "no day counts as one",
+        "1 rule works",
+    ]
+    [listed] = json.loads(run(monkeypatch, tmp_path, "list", "school.yaml", "--json").output)
+    assert listed["active"] == "{days: mo-fr, hours: 07:00-08:30, on_school_holidays: false}"
+    assert listed["send"] == "{days: mo-fr, hours: 06:00-20:00}"
+
+
 def test_the_settings_say_which_receivers_there_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "smartdorf.toml").write_text(
         '[database]\ndsn = "postgresql://x@127.0.0.1/x"\n'

@@ -25,6 +25,7 @@ from smartdorf.alerting.engine import (
     reconcile,
     tick,
 )
+from smartdorf.config.calendar import Calendar
 from smartdorf.config.rule import Rule
 from smartdorf.directory import Directory, Installation
 from smartdorf.errors import Problem
@@ -76,6 +77,12 @@ class Alert(Struct):
     fired_at: datetime
     summary: Mapping[str, str]  # by language
     resolved_at: datetime | None = None
+    tell_at: datetime | None = None  # where it has to wait: until when
+
+    @property
+    def is_told(self) -> bool:
+        """It is not over before it may be told."""
+        return self.tell_at is None or self.resolved_at is None or self.resolved_at > self.tell_at
 
     def lasted(self, end: datetime) -> timedelta:
         return (self.resolved_at or end) - self.fired_at
@@ -105,12 +112,13 @@ class Backtest:
         *,
         since: datetime,
         until: datetime,
+        calendar: Calendar | None = None,
     ) -> None:
         ending = [replace(rule, timing=rule.timing._replace(by_hand=False)) for rule in rules]
         self._since = since
         self._until = until
         (_begin, first), *later = [
-            (time, bind(ending, known, categories))
+            (time, bind(ending, known, categories, calendar))
             for time, known in _as_known(directory, since - WARM_UP, until)
         ]
         self._bound: BoundRules = first
@@ -164,7 +172,9 @@ class Backtest:
         for transition in evaluation.transitions:
             key, time = transition.key, transition.time
             if transition.kind == "fired":
-                alert = self._open[key] = Alert(key, time, transition.summary)
+                tell_at = self._bound.tell_at(key.rule, time)
+                alert = Alert(key, time, transition.summary, tell_at=tell_at if tell_at > time else None)
+                self._open[key] = alert
                 self._alerts.append(alert)
             elif transition.kind == "resolved":
                 self._open.pop(key).resolved_at = time

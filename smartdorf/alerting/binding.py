@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from smartdorf.alerting.state import AlertKey
 from smartdorf.alerting.windows import longest_gap
+from smartdorf.config.calendar import Calendar
 from smartdorf.config.durations import LONGEST, format_duration
 from smartdorf.config.rule import ForEach, Rule
 from smartdorf.config.rules import RuleSet
+from smartdorf.config.schedule import OpenTimes
 from smartdorf.config.terms import Limit, Slot
 from smartdorf.config.windows import LONGEST_WINDOW, USUAL_DAYS
 from smartdorf.directory import Device, Directory, Installation, Place
@@ -63,6 +65,7 @@ class Instance:
     sole: int | None  # the only device that was ever there, all of it, and is nowhere else
     spans: tuple[timedelta, ...]  # of the plan's windows
     quiet_at_uplink: bool  # nothing but the sole device's silence counts, and an uplink ends it
+    active: OpenTimes | None = None  # when its condition counts; None: always
 
 
 @dataclass(slots=True)
@@ -85,6 +88,19 @@ class BoundRules:
     problems: tuple[Problem, ...]
     notes: tuple[Problem, ...]
     kept: RuleSet | None = None
+    send: Mapping[str, OpenTimes] = field(
+        default_factory=dict
+    )  # by rule, where it may not be told at any time
+
+    def tell_at(self, rule: str, now: datetime) -> datetime:
+        """When something that is to be told ``now`` may be told."""
+        times = self.send.get(rule)
+        return now if times is None else times.may_tell_at(now)
+
+    def waiting(self, now: datetime) -> dict[str, datetime]:
+        """The rules of which nothing may be told now, and from when on."""
+        later = {rule: self.tell_at(rule, now) for rule in self.send}
+        return {rule: time for rule, time in later.items() if time > now}
 
     def reason_gone(self, key: AlertKey) -> str | None:
         """Why an instance is no longer there; None where it is, or where its rule is only broken."""
@@ -97,9 +113,12 @@ class BoundRules:
 
 
 def bind(
-    rules: RuleSet | Collection[Rule], directory: Directory, categories: Mapping[str, str]
+    rules: RuleSet | Collection[Rule],
+    directory: Directory,
+    categories: Mapping[str, str],
+    calendar: Calendar | None = None,
 ) -> BoundRules:
-    """Find out who is watched. ``categories``: of each sensor model.
+    """Find out who is watched. ``categories``: of each sensor model. ``calendar``: else that of all of Germany.
 
     Given the whole RuleSet, alerts of rules that are just broken stay as they are; of given rules nobody knows.
     """
@@ -107,16 +126,18 @@ def bind(
     notes: list[Problem] = []
     instances: dict[AlertKey, Instance] = {}
     watchers: dict[int, Watchers] = {}
+    calendar = calendar or Calendar()
     by_place = _grouped(directory.installations, lambda i: i.place_id)
     by_device = _grouped(directory.installations, lambda i: i.device_id)
     for rule in rules:
         plan = Plan.of(rule)
+        active = OpenTimes(rule.active, calendar) if rule.active is not None else None
         found = [
-            _instance(rule, plan, place, None, by_place.get(place.id, ()), by_device, problems)
+            _instance(rule, plan, active, place, None, by_place.get(place.id, ()), by_device, problems)
             for place in directory.places.values()
             if _fits_place(rule.for_each, place)
         ] + [
-            _instance(rule, plan, None, device, by_device.get(device.id, ()), by_device, problems)
+            _instance(rule, plan, active, None, device, by_device.get(device.id, ()), by_device, problems)
             for device in directory.devices.values()
             if _fits_device(rule.for_each, device, by_device.get(device.id, ()), categories)
         ]
@@ -136,6 +157,7 @@ def bind(
         tuple(problems),
         tuple(notes),
         rules if isinstance(rules, RuleSet) else None,
+        {rule.name: OpenTimes(rule.send, calendar) for rule in rules if rule.send is not None},
     )
 
 
@@ -174,6 +196,7 @@ def _fits_device(
 def _instance(
     rule: Rule,
     plan: Plan,
+    active: OpenTimes | None,
     place: Place | None,
     device: Device | None,
     installations: tuple[Installation, ...],
@@ -208,6 +231,7 @@ def _instance(
         sole=sole,
         spans=tuple(_span(slot, limits) for _index, slot in plan.windows),
         quiet_at_uplink=sole is not None and _quiet_at_uplink(rule, plan, template),
+        active=active,
     )
 
 

@@ -112,9 +112,12 @@ def _agenda(rules: BoundRules, state: EngineState, now: datetime) -> Agenda:
     view = View(rules, state)
     for key, instance in rules.instances.items():
         alert = state.instances.get(key)
-        if instance.crossings or alert is not None:
+        if instance.crossings or instance.active is not None or alert is not None:
             seen = max(now, _last_heard(view, instance) or now)
-            agenda.set(key, _next_due(view, instance, alert, seen, after=None))
+            due = _next_due(view, instance, alert, seen, after=None)
+            if alert is None and instance.active is not None:  # we may have been away when its hours began
+                due = instance.active.last_opening(seen) or due
+            agenda.set(key, due)
     return agenda
 
 
@@ -186,6 +189,8 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
         at = max(at, before.looked_at)
     moment = Moment(view, instance, at, fresh or ())
     at = moment.at
+    if before is not None and before.phase == "pending" and instance.active is not None:
+        before = _until_closing(view, instance, before, at)
     verdict = moment.verdict(
         firing=before is not None and before.phase == "firing", is_data=fresh is not None
     )
@@ -209,9 +214,21 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
                 stage=stage,
             )
         )
-    if not instance.crossings and not rule.hold.duration and not rule.timing.keep:
+    if not (instance.crossings or rule.hold.duration or rule.timing.keep or instance.active is not None):
         return None
     return _next_due(view, instance, after, at, after=at)
+
+
+def _until_closing(view: View, instance: Instance, pending: AlertState, at: datetime) -> AlertState | None:
+    """Its hours ended before ``at``: it did not fire, whatever has begun since then."""
+    assert instance.active is not None
+    closing = instance.active.next_change(pending.since)
+    if closing is None or closing > at:
+        return pending
+    key, version = instance.key, instance.rule.version
+    view.instances[key] = None
+    view.transitions.append(Transition(key, "dropped", closing, pending.since, version))
+    return None
 
 
 def _next_due(
@@ -221,6 +238,9 @@ def _next_due(
     found = []
     if (due := due_of(alert, instance.rule.timing)) is not None:
         found.append(due)
+    if instance.active is not None and (alert is None or alert.phase == "pending"):
+        change = instance.active.next_change(at if alert is None else alert.since)
+        found += [] if change is None else [change]
     if alert is None or alert.phase == "pending" or _may_rise(alert, instance):
         for slot, offset in instance.crossings:
             begin = begin_of(view, instance, slot, at)

@@ -153,6 +153,15 @@ class Moment:
         )
 
     def verdict(self, *, firing: bool, is_data: bool) -> Verdict:
+        rule, active = self._instance.rule, self._instance.active
+        said = self._verdict(firing=firing, is_data=is_data)
+        if active is None or active.is_open(self.at):
+            return said
+        # outside of its hours no stage holds, whatever the values are, nor if they are unknown
+        clears = True if firing and rule.clear is None else said.clears
+        return said._replace(levels=(False,) * len(said.levels), clears=clears)
+
+    def _verdict(self, *, firing: bool, is_data: bool) -> Verdict:
         rule = self._instance.rule
         if any(len(choices) > 1 for choices in self._choices):
             return self._verdict_of_several(firing=firing, is_data=is_data)

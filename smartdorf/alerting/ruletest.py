@@ -24,6 +24,7 @@ from smartdorf.alerting.engine import (
     evaluate,
     tick,
 )
+from smartdorf.config.calendar import LANDS, Calendar
 from smartdorf.config.durations import parse_duration
 from smartdorf.config.rule import Rule
 from smartdorf.config.rules import TEST_SUFFIX, RuleSet, load_rules
@@ -35,7 +36,7 @@ from smartdorf.local_time import from_local
 from smartdorf.vocabulary import Vocabulary
 from smartdorf.yaml_source import Node, read_yaml
 
-START = datetime(2026, 1, 5, tzinfo=UTC)  # where relative times begin
+START = datetime(2026, 1, 5, tzinfo=UTC)  # a Monday
 _BEFORE = datetime(2000, 1, 1, tzinfo=UTC)  # all is mounted since then
 UNHEARD = timedelta(hours=12)  # after which a test shows what missing data do
 _STATES = ("none", "pending", "firing", "eased")
@@ -70,6 +71,8 @@ class _Script:
     """One test, read."""
 
     node: Node
+    start: datetime = START  # where relative times begin
+    calendar: Calendar = field(default_factory=Calendar)
     directory: Directory = field(default_factory=Directory)
     categories: dict[str, str] = field(default_factory=dict)
     subjects: dict[str, tuple[str, int]] = field(default_factory=dict)  # name → kind, id
@@ -111,9 +114,14 @@ def run_rule_tests(path: Path, vocabulary: Vocabulary) -> tuple[list[RuleTestRes
 
 def _read(node: Node, rules: RuleSet, vocabulary: Vocabulary) -> _Script:
     script = _Script(node)
-    node.check_keys(["name", "places", "devices", "readings", "expect"], ["name", "readings", "expect"])
+    keys = ["name", "land", "start", "places", "devices", "readings", "expect"]
+    node.check_keys(keys, ["name", "readings", "expect"])
     if not isinstance(node.value, dict):
         return script
+    if "land" in node:
+        script.calendar = Calendar(node["land"].one_of(LANDS) or None)
+    if "start" in node:
+        script.start = _date(node["start"], _("expected a local time: 2026-06-04T06:00")) or START
     _read_subjects(script, node)
     for reading in node["readings"].elements():
         _read_reading(script, reading, vocabulary)
@@ -162,7 +170,7 @@ def _read_reading(script: _Script, node: Node, vocabulary: Vocabulary) -> None:
     if not isinstance(node.value, dict):
         node.problem(_("expected e.g. {at: 1h, fill_level_pct: 85}"))
         return
-    time, subject = _time(node), _subject(script, node)
+    time, subject = _time(script, node), _subject(script, node)
     values = []
     for name, value in node.items():
         if name in ("at", "of"):
@@ -183,7 +191,7 @@ def _read_expectation(script: _Script, node: Node, rules: RuleSet) -> None:
     node.check_keys(["at", "of", "alert", "state", "stage", "summary"], ["at", "alert", "state"])
     if not isinstance(node.value, dict):
         return
-    time, subject = _time(node), _subject(script, node)
+    time, subject = _time(script, node), _subject(script, node)
     alert, names = node["alert"].text(), [rule.name for rule in rules]
     if alert and alert not in names:
         message = _('unknown alert "{name}"').format(name=alert)
@@ -200,19 +208,22 @@ def _read_expectation(script: _Script, node: Node, rules: RuleSet) -> None:
         script.expectations.append(_Expectation(time, key, subject, state, stage, summary, node))
 
 
-def _time(node: Node) -> datetime | None:
+def _time(script: _Script, node: Node) -> datetime | None:
     """``90m`` after the start, or a time of day and date; without a zone it is German local time."""
     text = str(node["at"].plain() if "at" in node else "")
     if text == "0":
-        return START
+        return script.start
     if (micros := parse_duration(text)) is not None:
-        return START + timedelta(microseconds=micros)
+        return script.start + timedelta(microseconds=micros)
+    return _date(node["at"], _('expected a time: "90m" after the start, or 2026-03-29T01:30'))
+
+
+def _date(node: Node, advice: str) -> datetime | None:
     try:
-        time = datetime.fromisoformat(text)
+        return from_local(datetime.fromisoformat(str(node.plain())))
     except ValueError:
-        node["at"].problem(_('expected a time: "90m" after the start, or 2026-03-29T01:30'))
+        node.problem(advice)
         return None
-    return from_local(time)
 
 
 def _subject(script: _Script, node: Node) -> str | None:
@@ -228,7 +239,7 @@ def _subject(script: _Script, node: Node) -> str | None:
 
 
 def _run(script: _Script, rules: RuleSet) -> RuleTestResult:
-    bound = bind(rules, script.directory, script.categories)
+    bound = bind(rules, script.directory, script.categories, script.calendar)
     state = EngineState()
     problems: list[Problem] = []
     fired: list[Transition] = []
@@ -322,7 +333,7 @@ def _unexpected(script: _Script, transition: Transition) -> Problem:
     names = {subject: name for name, subject in script.subjects.items()}
     key = transition.key
     message = _("{alert} of {subject} fired after {time}, and nothing in `expect` says so")
-    after = str(transition.time - START)
+    after = str(transition.time - script.start)
     subject = names.get((key.kind, key.id), f"{key.kind} {key.id}")
     return _at(script.node, message.format(alert=key.rule, subject=subject, time=after))
 

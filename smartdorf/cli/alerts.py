@@ -109,7 +109,7 @@ def show(
     if row.inputs:
         console.print(values)
     history_table = Table(_("when"), _("what happened"), box=SIMPLE_HEAD, pad_edge=False)
-    for time, text in timeline(events, row.told):
+    for time, text in timeline(events, row.told, now):
         history_table.add_row(time_text(time, current_language()), Text(text))
     console.print(history_table)
 
@@ -139,7 +139,7 @@ def alerts_table(
             "\n".join(filter(None, [severity_text(row), *marks(row)])),
             Text("\n".join(filter(None, [title, in_language(row.summary, language)]))),
             Text(row.place or row.device),
-            Text(told_text(row)),
+            Text(told_text(row, now)),
             value_state(row, now, intervals or {}),
         )
     return table
@@ -174,7 +174,7 @@ def verdict_text(verdict: str | None) -> str:
     return texts[verdict or "true"]
 
 
-def told_text(row: AlertRow) -> str:
+def told_text(row: AlertRow, now: datetime) -> str:
     """Who was told of the alert as it now stands, and when; what failed is said, too."""
     if row.state == "pending":
         return ""
@@ -183,11 +183,19 @@ def told_text(row: AlertRow) -> str:
         kind = "resolved"
     else:  # whatever happened last
         kind = next((kind for kind in reversed(kinds) if kind != "resolved"), "fired")
-    entries = [_told_entry(told) for told in row.told if told.kind == kind]
+    entries = [_told_entry(told, now) for told in row.told if told.kind == kind]
     return "\n".join(entries) or _("nobody: no receiver")
 
 
-def _told_entry(told: Told) -> str:
+def _has_to_wait(told: Told, now: datetime) -> bool:
+    """Its rule tells at certain times only."""
+    return told.state == "waiting" and not told.attempts and told.next_attempt_at > now
+
+
+def _told_entry(told: Told, now: datetime) -> str:
+    if _has_to_wait(told, now):
+        text = _("{receiver}: not before {time}")
+        return text.format(receiver=told.receiver, time=time_text(told.next_attempt_at, current_language()))
     if told.state == "sent" and told.finished_at is not None:
         text = _("{receiver}: {time}")
         return text.format(receiver=told.receiver, time=time_text(told.finished_at, current_language()))
@@ -264,10 +272,10 @@ def _signed(text: str, act: Act, **further: str) -> str:
     return text.format(who=act.actor, time=time_text(act.time, current_language()), **further)
 
 
-def timeline(events: Iterable[AlertEvent], told: Iterable[Told]) -> list[tuple[datetime, str]]:
+def timeline(events: Iterable[AlertEvent], told: Iterable[Told], now: datetime) -> list[tuple[datetime, str]]:
     """What happened to the alert and to those who had to be told, in order of time."""
     entries = [(event.time, _event_text(event)) for event in events]
-    entries += [(entry.finished_at or entry.next_attempt_at, _told_line(entry)) for entry in told]
+    entries += [(entry.finished_at or entry.next_attempt_at, _told_line(entry, now)) for entry in told]
     return sorted(entries, key=lambda entry: entry[0])
 
 
@@ -302,7 +310,7 @@ def _event_name(event: AlertEvent) -> str:
     return names[event.kind].format(who=event.actor, verdict=verdict_text(event.verdict), stage=stage)
 
 
-def _told_line(told: Told) -> str:
+def _told_line(told: Told, now: datetime) -> str:
     subjects = {
         "fired": _("that it fired"),
         "raised": _("of the higher stage"),
@@ -310,6 +318,13 @@ def _told_line(told: Told) -> str:
         "returned": _("that it fired again"),
         "resolved": _("that it is over"),
     }
+    subject = subjects[told.kind]
+    if _has_to_wait(told, now) and told.kind not in ("eased", "resolved"):
+        text = _("{receiver} will be told {subject}, if it still holds then")
+        return text.format(receiver=told.receiver, subject=subject)
+    if _has_to_wait(told, now):
+        text = _("{receiver} will be told {subject}, if the beginning was told")
+        return text.format(receiver=told.receiver, subject=subject)
     texts = {
         "sent": _("{receiver} told {subject}: {result}"),
         "skipped": _("{receiver} not told {subject}: {result}"),
@@ -317,7 +332,7 @@ def _told_line(told: Told) -> str:
         "waiting": _("{receiver} to be told {subject}, {attempts} attempt(s) so far: {result}"),
     }
     line = texts[told.state].format(
-        receiver=told.receiver, subject=subjects[told.kind], attempts=told.attempts, result=told.result or "–"
+        receiver=told.receiver, subject=subject, attempts=told.attempts, result=told.result or "–"
     )
     if told.silence is not None and told.state != "skipped":
         line += _("; held back before by silence {number}").format(number=told.silence)

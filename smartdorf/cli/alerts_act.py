@@ -167,7 +167,7 @@ async def _close_here(dsn: str) -> None:
     try:
         with mapped_errors():
             async with connection.transaction():
-                await lifecycle.close_requested(connection, Clock().now())
+                await lifecycle.close_requested(connection, Clock().now(), {})
     finally:
         connection.terminate()
 

@@ -14,11 +14,14 @@ from rich.table import Table
 from smartdorf.alerting.ruletest import RuleTestResult, find_rule_tests, run_rule_tests
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json
 from smartdorf.cli.rules_backtest import backtest
+from smartdorf.clock import Clock
+from smartdorf.config.calendar import Calendar
 from smartdorf.config.durations import SECOND, format_duration
 from smartdorf.config.rule import Hold, Rule, Stage
 from smartdorf.config.rule_schema import rule_schema
-from smartdorf.config.rules import RuleSet, load_rules
-from smartdorf.config.settings import Settings, find_settings_file, load_settings
+from smartdorf.config.rules import RuleSet, load_rules, school_notes
+from smartdorf.config.schedule import Schedule
+from smartdorf.config.settings import Settings, calendar_of, find_settings_file, load_settings
 from smartdorf.content import shipped
 from smartdorf.decoding.manifest import CATEGORIES
 from smartdorf.errors import Problem, SettingsError, UsageError
@@ -46,24 +49,26 @@ def check(paths: PathsArgument = None, config: ConfigOption = None, as_json: Jso
 
     Example: smartdorf rules check rules/waste.yaml
     """
-    rules = _load(paths, config)
+    rules, calendar = _load(paths, config), _calendar(config)
+    problems = [*rules.problems, *calendar.problems]
+    notes = [*rules.notes, *school_notes(rules, calendar, Clock().now().date())]
     if as_json:
         print_json(
             {
                 "rules": len(rules),
-                "problems": [_problem_json(problem) for problem in rules.problems],
-                "notes": [_problem_json(note) for note in rules.notes],
+                "problems": [_problem_json(problem) for problem in problems],
+                "notes": [_problem_json(note) for note in notes],
             }
         )
     else:
-        _print_problems(rules.problems, "[red]✘[/red]")
-        _print_problems(rules.notes, "[blue]·[/blue]")
+        _print_problems(problems, "[red]✘[/red]")
+        _print_problems(notes, "[blue]·[/blue]")
         text = ngettext("{count} rule works", "{count} rules work", len(rules)).format(count=len(rules))
-        if rules.problems:
-            count = len(rules.problems)
+        if problems:
+            count = len(problems)
             text += ", " + ngettext("{count} problem", "{count} problems", count).format(count=count)
         console.print(text, highlight=False)
-    if rules.problems:
+    if problems:
         raise typer.Exit(1)
 
 
@@ -150,11 +155,12 @@ def _when(rule: Rule) -> str:
     keep = rule.timing.keep
     ends = [_("until it is clear for {duration}").format(duration=_duration(keep))] if keep else []
     ends += [_("until somebody closes it")] if rule.timing.by_hand else []
-    return "\n".join([*conditions, *limits, _hold_text(rule.hold), *ends])
+    return "\n".join([*conditions, *limits, _hold_text(rule.hold), *_only("active", rule.active), *ends])
 
 
 def _tells(rule: Rule) -> str:
-    return "\n".join(f"{_stage_name(s)}{', '.join([s.severity, *s.notify])}" for s in rule.stages)
+    stages = [f"{_stage_name(s)}{', '.join([s.severity, *s.notify])}" for s in rule.stages]
+    return "\n".join([*stages, *_only("send", rule.send)])
 
 
 def _stage_name(stage: Stage) -> str:
@@ -164,6 +170,11 @@ def _stage_name(stage: Stage) -> str:
 
 def _duration(duration: timedelta) -> str:
     return format_duration(duration.total_seconds() * SECOND)
+
+
+def _only(key: str, schedule: Schedule | None) -> list[str]:
+    """``active {days: mo-fr}``, as it stands in a rule file."""
+    return [f"{key} {schedule}"] if schedule is not None else []
 
 
 def _settings(config: Path | None) -> Settings | None:
@@ -198,6 +209,11 @@ def _load(given: Sequence[Path] | None, config: Path | None) -> RuleSet:
     settings = _settings(config)
     receivers = settings.receivers if settings is not None else None
     return load_rules(_paths(given, settings), load_vocabulary(), receivers=receivers)
+
+
+def _calendar(config: Path | None) -> Calendar:
+    settings = _settings(config)
+    return calendar_of(settings) if settings is not None else Calendar()
 
 
 def _print_problems(problems: Iterable[Problem], mark: str) -> None:
@@ -248,6 +264,8 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
         ],
         "keep_firing_for": rule.timing.keep.total_seconds(),
         "close_by_hand": rule.timing.by_hand,
+        "active": str(rule.active) if rule.active is not None else None,
+        "send": str(rule.send) if rule.send is not None else None,
         "severity": rule.severities[-1],
         "notify": rule.notify,
         "version": rule.version,

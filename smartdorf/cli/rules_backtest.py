@@ -27,7 +27,7 @@ from smartdorf.clock import Clock
 from smartdorf.config.durations import parse_duration
 from smartdorf.config.rule import Rule
 from smartdorf.config.rules import RuleSet, load_rules, rule_files
-from smartdorf.config.settings import Settings
+from smartdorf.config.settings import Settings, calendar_of
 from smartdorf.content import shipped
 from smartdorf.db.migrate import require_current
 from smartdorf.db.pool import connected
@@ -104,7 +104,15 @@ async def _run(
             bar.update(task, completed=max(0.0, (time - begin).total_seconds()))
 
         async with connected(settings.database.full_dsn) as connection:
-            return await run_backtest(connection, sets, categories, since=begin, until=end, progress=progress)
+            return await run_backtest(
+                connection,
+                sets,
+                categories,
+                since=begin,
+                until=end,
+                progress=progress,
+                calendar=calendar_of(settings),
+            )
 
 
 # -- what was asked for -----------------------------------------------------------------------------------------------

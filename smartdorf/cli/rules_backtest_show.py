@@ -117,7 +117,12 @@ def _alert_text(alert: Alert, end: datetime) -> str:
     length = _length(alert.lasted(end))
     if alert.resolved_at is None:
         length = _("{length}, still open at the end").format(length=length)
-    return f"{_moment(alert.fired_at)} ({length}) {_said(alert)}"
+    text = f"{_moment(alert.fired_at)} ({length}) {_said(alert)}"
+    if alert.tell_at is None:
+        return text
+    if not alert.is_told:
+        return text + "; " + _("over before it could be told")
+    return text + "; " + _("told {time}").format(time=_moment(alert.tell_at))
 
 
 def _said(alert: Alert) -> str:
@@ -178,6 +183,7 @@ def _alert_json(alert: Alert, directory: Directory, end: datetime) -> dict[str, 
         "device": None if is_place else directory.devices[alert.key.id].dev_eui,
         "fired_at": alert.fired_at,
         "resolved_at": alert.resolved_at,
+        "told_at": (alert.tell_at or alert.fired_at) if alert.is_told else None,
         "seconds": alert.lasted(end).total_seconds(),
         "summary": dict(alert.summary),
     }

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from smartdorf.config.durations import SECOND
 from smartdorf.config.kleene import Slots
+from smartdorf.config.schedule import Schedule
 from smartdorf.config.terms import Condition, Limit, Slot, Threshold, implausible
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Quantity
@@ -85,6 +86,8 @@ class Rule:
     thresholds: tuple[Threshold, ...]
     calculated: frozenset[str]  # quantities that are used otherwise than beside a constant
     quantities: Mapping[str, Quantity]  # those that it uses
+    active: Schedule | None = None  # when the condition counts; None: always
+    send: Schedule | None = None  # when it may be told; None: at once
 
     @property
     def hold(self) -> Hold:

@@ -19,6 +19,8 @@ from smartdorf.config.durations import parse_duration
 from smartdorf.config.kleene import any_of
 from smartdorf.config.positions import problem_in
 from smartdorf.config.rule import SEVERITIES, ForEach, Hold, Rule, Severity, Stage, Timing
+from smartdorf.config.schedule import Schedule
+from smartdorf.config.schedule_reader import read_schedule, read_send
 from smartdorf.config.terms import FUNCTIONS, Condition, Limit, Scope
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import LANGUAGES
@@ -43,6 +45,8 @@ _KEYS = (
     "keep_firing_for",
     "close",
     "action",
+    "active",
+    "send",
 )
 
 
@@ -84,6 +88,8 @@ class RuleReader:
         title = self._texts(node, "title", ()) or dict.fromkeys(LANGUAGES, name)
         summary = self._texts(node, "summary", known)
         action = self._texts(node, "action", ())
+        active = read_schedule(node["active"]) if "active" in node else None
+        send = self._send(node, stages) if "send" in node else None
         if when is None or for_each is None:
             return None
         slots = tuple(scope.slots)
@@ -110,6 +116,8 @@ class RuleReader:
                 for slot in slots
                 if slot.kind in ("value", "age", "window")
             },
+            active=active,
+            send=send,
         )
         for key, message in rule.contradictions(rule.limits) if all_compiled else ():
             _named(node, key, scope).problem(message)
@@ -227,6 +235,13 @@ class RuleReader:
                 _("counts readings, but the condition is one of time: give a duration or leave it out")
             )
         return hold
+
+    def _send(self, rule: Node, stages: Sequence[Stage]) -> Schedule:
+        send = read_send(rule["send"])
+        if any(stage.severity == "critical" for stage in stages):
+            message = _("critical alerts wait, too, outside of {send}").format(send=send)
+            self.notes.append(Problem(rule.source.name, *rule.keys["send"], message))
+        return send
 
     def _texts(self, rule: Node, key: str, known: Collection[str] | None) -> dict[str, str]:
         node = rule[key]

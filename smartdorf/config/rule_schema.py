@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from smartdorf.config.rule import SEVERITIES
+from smartdorf.config.schedule_reader import NUMBERS
 from smartdorf.config.terms import FUNCTIONS
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -17,6 +18,10 @@ _DURATION = rf"^\s*({_PART})+$"
 _READINGS = r"\d+\s+readings?"
 _HOLD = rf"^\s*({_READINGS}|({_PART})+)(\s*,\s*({_READINGS}|({_PART})+))?\s*$"
 _NAME = r"^[^\W\d]\w*$"
+_DAY = "(" + "|".join("".join(f"[{c}{c.upper()}]" for c in name) for name in NUMBERS) + ")"
+_DAYS = rf"^\s*{_DAY}(\s*-\s*{_DAY})?\s*(,\s*{_DAY}(\s*-\s*{_DAY})?\s*)*$"
+_SPAN = r"\s*\d{1,2}:\d\d\s*[-–]\s*\d{1,2}:\d\d\s*"
+_HOURS = rf"^{_SPAN}(,{_SPAN})*$"
 
 
 def rule_schema(categories: tuple[str, ...]) -> dict[str, Any]:
@@ -94,9 +99,30 @@ def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
                 "The sentence of the alert; {place}, {device}, quantities and limits are filled in."
             ),
             "action": _texts("What to do about it."),
+            "active": {
+                **_object(_schedule()),
+                "description": "When the condition counts. Outside of it nothing begins.",
+            },
+            "send": {
+                **_object(_schedule() | {"outside": {"const": "wait"}}),
+                "description": "When it may be told. What fires outside of it waits.",
+            },
         },
         ["alert", "for_each", "summary"],
     ) | {"oneOf": [{"required": list(stage)}, {"required": ["stages"]}]}
+
+
+def _schedule() -> dict[str, Any]:
+    day = _text(_DAYS, "mo-fr, sa or: mo, we")
+    return {
+        "days": {
+            "anyOf": [day, {"type": "array", "items": day, "minItems": 1}],
+            "description": "mo-fr, sa, [mo, we]; German names (di, mi, do, so) too. Else every day.",
+        },
+        "hours": _text(_HOURS, "06:00-20:00, 22:00-06:00, or several with commas between. Else all day."),
+        "on_holidays": {"type": "boolean", "description": "false: not on public holidays of the Land."},
+        "on_school_holidays": {"type": "boolean", "description": "false: not while schools are closed."},
+    }
 
 
 def _places() -> dict[str, Any]:

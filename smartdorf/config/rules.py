@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+from smartdorf.config.calendar import Calendar, school_note
 from smartdorf.config.rule import Rule
 from smartdorf.config.rule_reader import RuleReader
 from smartdorf.content import shipped
@@ -81,6 +83,15 @@ def load_rules(
         frozenset(loader.broken),
         loader.complete,
     )
+
+
+def school_notes(rules: Iterable[Rule], calendar: Calendar, today: date) -> Iterator[Problem]:
+    """Rules that leave school holidays out where these are not, or not for long, known."""
+    for rule in rules:
+        if any(schedule and not schedule.on_school_holidays for schedule in (rule.active, rule.send)):
+            message = school_note(calendar, today)
+            if message is not None:
+                yield Problem(rule.file, rule.line, 1, f"{rule.name}: {message}")
 
 
 class _Loader:

@@ -5,7 +5,7 @@ Closing is only asked for here: the state of the rules is the writer's (``close_
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -121,8 +121,12 @@ _ADD_END = """
 """
 
 
-async def close_requested(connection: asyncpg.Connection, now: datetime) -> list[RuleStateRow]:
+async def close_requested(
+    connection: asyncpg.Connection, now: datetime, waiting: Mapping[str, datetime]
+) -> list[RuleStateRow]:
     """Close what people want closed; returns the state in which that leaves the rules.
+
+    ``waiting``: the rules of which nothing may be told now, and from when on.
 
     To be called by the writer, in one transaction. What has ended by itself meanwhile stays as it ended.
     """
@@ -134,7 +138,8 @@ async def close_requested(connection: asyncpg.Connection, now: datetime) -> list
         rule, kind, subject_id, resolved_at = alert
         words = (request["reason"], request["actor"])
         event_id = await connection.fetchval(_ADD_END, request["alert_id"], resolved_at, now, *words)
-        await tell_the_end(connection, event_id, request["alert_id"], now, stale=False)
+        tell_at = waiting.get(rule, now)
+        await tell_the_end(connection, event_id, request["alert_id"], tell_at, stale=False)
         closed.append(RuleStateRow(rule, kind, subject_id, "closed", resolved_at, 0, None))
     await save_rule_state(connection, closed, [])
     return closed

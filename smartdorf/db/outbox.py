@@ -40,7 +40,6 @@ class OutboxRow(NamedTuple):
     alert_id: int
     rule: str
     severity: str  # of the stage that it tells of
-    stage: Mapping[str, str]  # the name of the stage that it tells of, by language
     since: datetime
     resolved_at: datetime | None  # of the alert, also where this row tells that it fired
     title: Mapping[str, str]  # by language
@@ -50,8 +49,9 @@ class OutboxRow(NamedTuple):
     place: str
     device: str
     recorded_at: datetime
+    stage: Mapping[str, str] = {}  # the name of the stage that it tells of, by language
     summary_id: int | None = None  # it was put together with all that have the same
-    held: bool = False  # a silence held it back before
+    held: bool = False  # a silence, or its rule's `send`, held it back before
     silence: Hush | None = None  # in force now
 
 
@@ -68,7 +68,8 @@ _DUE = f"""
            EXISTS (SELECT FROM outbox t JOIN alert_event f ON f.id = t.alert_event_id
                    WHERE f.alert_id = a.id AND f.kind IN {BEGINS} AND t.receiver = o.receiver AND t.state = 'sent')
                AS told,
-           o.silence_id IS NOT NULL AS held, s.id AS silence_id, s.created_by, s.reason AS silence_reason, s.until
+           o.silence_id IS NOT NULL OR (o.attempts = 0 AND o.next_attempt_at > e.recorded_at) AS held,
+           s.id AS silence_id, s.created_by, s.reason AS silence_reason, s.until
     FROM outbox o
     JOIN alert_event e ON e.id = o.alert_event_id
     JOIN alert a ON a.id = e.alert_id
@@ -177,18 +178,25 @@ async def finish(
 
 # What somebody has acknowledged meanwhile is known: it stays quiet.
 _RELEASE = """
-    UPDATE outbox o SET state = 'waiting', finished_at = NULL, next_attempt_at = $1
+    UPDATE outbox o SET state = 'waiting', finished_at = NULL,
+                        next_attempt_at = coalesce((SELECT time FROM unnest($2::text[], $3::timestamptz[])
+                                                    AS later (rule, time) WHERE later.rule = a.rule), $1)
     FROM silence s, alert_event e, alert a
     WHERE o.state = 'skipped' AND s.id = o.silence_id AND coalesce(s.expired_at, s.until) <= $1
       AND e.id = o.alert_event_id AND a.id = e.alert_id AND a.state = 'firing'
-      AND NOT EXISTS (SELECT FROM alert_event k WHERE k.alert_id = a.id AND k.kind = 'acknowledged')
+      AND NOT EXISTS (SELECT FROM alert_event k
+                      WHERE k.alert_id = a.id AND k.id > e.id AND k.kind = 'acknowledged')
 """
 
 
-async def release(pool: asyncpg.Pool, now: datetime) -> bool:
-    """What a silence held back and still holds waits to be told, once the silence is over."""
+async def release(pool: asyncpg.Pool, now: datetime, waiting: Mapping[str, datetime]) -> bool:
+    """What a silence held back and still holds waits to be told, once the silence is over.
+
+    ``waiting``: the rules of which nothing may be told now, and from when on.
+    """
     with mapped_errors():
-        return str(await pool.execute(_RELEASE, now)) != "UPDATE 0"
+        result = await pool.execute(_RELEASE, now, list(waiting), list(waiting.values()))
+    return str(result) != "UPDATE 0"
 
 
 async def postpone(
@@ -199,10 +207,12 @@ async def postpone(
         await pool.execute(_POSTPONE, list(row_ids), attempts, result, next_attempt_at)
 
 
-async def count_waiting(pool: asyncpg.Pool) -> dict[str, int]:
-    """How many notifications wait, by receiver."""
+async def count_waiting(pool: asyncpg.Pool, now: datetime) -> dict[str, int]:
+    """How many notifications wait, by receiver; without those that may not be told yet: nothing is wrong with them."""
     with mapped_errors():
         rows = await pool.fetch(
-            "SELECT receiver, count(*) FROM outbox WHERE state = 'waiting' GROUP BY receiver"
+            "SELECT receiver, count(*) FROM outbox "
+            "WHERE state = 'waiting' AND (next_attempt_at <= $1 OR attempts > 0) GROUP BY receiver",
+            now,
         )
     return {row[0]: row[1] for row in rows}

@@ -59,6 +59,7 @@ class Change(NamedTuple):
     reason: str | None
     receivers: Collection[str]
     stale: bool
+    tell_at: datetime | None = None  # when it may be told; None: at once
 
 
 # Kinds of events that tell of something bad; whoever was to hear of one hears of the end.
@@ -120,10 +121,11 @@ async def record_change(connection: asyncpg.Connection, change: Change, now: dat
         change.severity if begins else None,
         json_text(change.stage),
     )
+    tell_at = change.tell_at or now
     if begins:
-        await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, now)
+        await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, tell_at)
     else:
-        await tell_the_end(connection, event_id, alert_id, now, stale=change.stale)
+        await tell_the_end(connection, event_id, alert_id, tell_at, stale=change.stale)
 
 
 async def _change_alert(connection: asyncpg.Connection, change: Change) -> int | None:
@@ -156,7 +158,7 @@ async def _change_alert(connection: asyncpg.Connection, change: Change) -> int |
 
 
 async def tell_the_end(
-    connection: asyncpg.Connection, event_id: int, alert_id: int, now: datetime, *, stale: bool
+    connection: asyncpg.Connection, event_id: int, alert_id: int, tell_at: datetime, *, stale: bool
 ) -> None:
     """Put one line into the outbox for each receiver that was to hear of the beginning."""
-    await connection.execute(_TELL_THE_END, event_id, alert_id, stale, now)
+    await connection.execute(_TELL_THE_END, event_id, alert_id, stale, tell_at)

@@ -7,7 +7,7 @@ memory is thrown away and loaded anew before the batch is tried again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -16,6 +16,7 @@ import asyncpg
 from smartdorf.alerting.engine import BoundRules, EngineState, bind
 from smartdorf.alerting.memory import Series
 from smartdorf.alerting.windows import Reading, prune
+from smartdorf.config.calendar import Calendar
 from smartdorf.config.rules import RuleSet
 from smartdorf.db import directory as db_directory
 from smartdorf.db import state as db_state
@@ -58,11 +59,12 @@ class Content:
     vocabulary: Vocabulary
     catalogue: Catalogue
     rules: RuleSet
+    calendar: Calendar = field(default_factory=Calendar)
 
     @property
     def problems(self) -> list[Problem]:
         """What is broken and was left out."""
-        return [*self.catalogue.problems, *self.rules.problems]
+        return [*self.catalogue.problems, *self.rules.problems, *self.calendar.problems]
 
     @cached_property
     def watched(self) -> Mapping[str, Watched]:
@@ -115,7 +117,7 @@ async def load_directory(
 
 def bind_rules(content: Content, directory: Directory) -> BoundRules:
     """The rules, with the devices and places that they watch."""
-    return bind(content.rules, directory, content.categories)
+    return bind(content.rules, directory, content.categories, content.calendar)
 
 
 async def _load_ledger(connection: asyncpg.Connection) -> FrameLedger:

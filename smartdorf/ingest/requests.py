@@ -62,7 +62,7 @@ async def _close_alerts(pipeline: Pipeline, clock: Clock) -> None:
     async def close() -> None:
         memory, now = await writer.open(), clock.now()
         async with writer.transaction() as connection:
-            closed = await lifecycle.close_requested(connection, now)
+            closed = await lifecycle.close_requested(connection, now, memory.rules.waiting(now))
         if not closed:
             return
         states = {

@@ -78,4 +78,5 @@ def _change(transition: Transition, rules: BoundRules, now: datetime) -> Change:
         reason=transition.reason,
         receivers=stage.notify if stage is not None else (),
         stale=now - transition.time > STALE,
+        tell_at=rules.tell_at(transition.key.rule, now),
     )

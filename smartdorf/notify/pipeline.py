@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 
@@ -71,6 +71,7 @@ class Notifier:
         *,
         clock: Clock,
         caught_up: Callable[[], bool],
+        waiting: Callable[[datetime], Mapping[str, datetime] | None] = lambda _now: {},
         metrics: Metrics,
         base_url: str | None = None,
         poll_seconds: float = 5.0,
@@ -80,6 +81,9 @@ class Notifier:
         self._pool = pool
         self._clock = clock
         self._caught_up = caught_up
+        self._waiting = (
+            waiting  # rules of which nothing may be told at a time, and from when on; None: unknown
+        )
         self._metrics = metrics
         self._base_url = base_url
         self._poll = poll_seconds
@@ -242,7 +246,9 @@ class Notifier:
         """What a silence held back is told once it is over."""
         while not self._stop.is_set():
             try:
-                if await outbox.release(self._pool, self._clock.now()):
+                now = self._clock.now()
+                waiting = self._waiting(now)
+                if waiting is not None and await outbox.release(self._pool, now, waiting):
                     self.wake()
             except DatabaseUnavailableError:
                 pass  # the tasks beside this one say so
@@ -252,7 +258,7 @@ class Notifier:
         """Keep the gauges that only the database knows."""
         while not self._stop.is_set():
             try:
-                self._metrics.show_waiting(await outbox.count_waiting(self._pool))
+                self._metrics.show_waiting(await outbox.count_waiting(self._pool, self._clock.now()))
                 self._metrics.show_firing(await alerts.count_firing(self._pool))
             except DatabaseUnavailableError:
                 pass  # the tasks beside this one say so; the last known numbers stay

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 from smartdorf.db.pool import open_pool
 from smartdorf.metrics import Metrics
@@ -57,6 +58,7 @@ async def running(
     poll: float = 0.02,
     grace: float = 5.0,
     through: str | None = None,
+    waiting: Mapping[str, datetime] | None = None,
 ) -> AsyncIterator[Bench]:
     """A notifier on ``dsn`` (or reaching it ``through`` another address) until the block ends."""
     bench = Bench(dsn, clock or ManualClock(), caught_up=caught_up)
@@ -66,6 +68,7 @@ async def running(
             receivers,
             clock=bench.clock,
             caught_up=bench.is_caught_up,
+            waiting=lambda now: {rule: time for rule, time in (waiting or {}).items() if time > now},
             metrics=bench.metrics,
             base_url="https://village.example",
             poll_seconds=poll,

@@ -126,22 +126,26 @@ def test_an_alert_without_any_value_is_unknown_and_one_that_is_over_is_not() -> 
     [
         (make_told(), "bauhof: Mon 23 Nov, 14:05"),
         (make_told(state="waiting", attempts=0), "bauhof: not yet"),
+        (
+            make_told(state="waiting", attempts=0, next_attempt_at=NOW + timedelta(hours=15, minutes=55)),
+            "bauhof: not before Tue 24 Nov, 06:00",
+        ),
         (make_told(state="waiting", attempts=3), "bauhof: NOT YET, failed 3×"),
         (make_told(state="failed"), "bauhof: FAILED"),
         (make_told(state="skipped"), "bauhof: not told"),
     ],
 )
 def test_the_list_says_who_was_told_and_who_was_not(told: Told, text: str) -> None:
-    assert told_text(make_alert(told=(told,))) == text
+    assert told_text(make_alert(told=(told,)), NOW) == text
 
 
 def test_an_alert_that_nobody_hears_of_says_so() -> None:
-    assert told_text(make_alert()) == "nobody: no receiver"
+    assert told_text(make_alert(), NOW) == "nobody: no receiver"
 
 
 def test_of_an_alert_that_is_over_the_end_counts() -> None:
     row = make_alert(state="resolved", told=(make_told(), make_told(kind="resolved", state="failed")))
-    assert told_text(row) == "bauhof: FAILED"
+    assert told_text(row, NOW) == "bauhof: FAILED"
     assert severity_text(row) == "warning, over"
 
 
@@ -149,10 +153,20 @@ def test_the_timeline_is_in_order_of_time() -> None:
     fired = AlertEvent("fired", NOW - timedelta(hours=1), NOW, {"en": "83 % full"}, (), None)
     over = AlertEvent("resolved", NOW, NOW, {"en": "20 % full"}, (), "the rule was removed")
     told = make_told(finished_at=NOW - timedelta(minutes=30))
-    assert [text for _, text in timeline([fired, over], [told])] == [
+    assert [text for _, text in timeline([fired, over], [told], NOW)] == [
         "fired: 83 % full; known here only Mon 23 Nov, 14:05",
         "bauhof told that it fired: HTTP 204",
         "over: 20 % full; reason: the rule was removed",
+    ]
+
+
+def test_the_timeline_says_what_waits_and_on_what_it_depends() -> None:
+    opens = NOW + timedelta(hours=16)
+    waiting = {"state": "waiting", "attempts": 0, "next_attempt_at": opens, "finished_at": None}
+    told = [make_told(**waiting), make_told(kind="resolved", **waiting)]
+    assert timeline([], told, NOW) == [
+        (opens, "bauhof will be told that it fired, if it still holds then"),
+        (opens, "bauhof will be told that it is over, if the beginning was told"),
     ]
 
 

@@ -57,6 +57,26 @@ def test_alerts_have_their_beginning_end_and_sentence() -> None:
     assert (result.watched, list(result.already_open)) == (1, [])
 
 
+def test_what_has_to_wait_says_until_when_and_whether_it_is_told_at_all() -> None:
+    # START is Sunday, 13:00 in Germany; Monday 06:00 is 17 hours later
+    rules = make_rules(
+        Full="""
+        for_each: {place_type: container}
+        when: fill_level_pct >= 80
+        for: 1 reading
+        send: {days: mo-sa, hours: "06:00-20:00", outside: wait}
+        summary: {de: voll, en: full}"""
+    )
+    levels = {60: 85, 120: 20, 180: 85, 18 * 60: 20, 19 * 60: 85}
+    result = run(rules, [stored(m, fill_level_pct=v) for m, v in levels.items()])
+    assert spans(result.alerts) == [(60, 120), (180, 18 * 60), (19 * 60, None)]
+    assert [(alert.tell_at, alert.is_told) for alert in result.alerts] == [
+        (at(17 * 60), False),
+        (at(17 * 60), True),
+        (None, True),
+    ]
+
+
 def test_timers_ring_between_two_messages_when_they_are_due() -> None:
     moments = [stored(0, container_tilted=1), stored(5 * 60, container_tilted=0)]
     assert spans(run(make_rules("Tilted"), moments).alerts) == [(30, 300)]

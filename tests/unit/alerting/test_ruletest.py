@@ -127,3 +127,53 @@ def test_tests_are_found_by_folder_by_rule_file_and_by_name(tmp_path: Path) -> N
     assert find_rule_tests(tmp_path / "waste.yaml") == expected
     assert find_rule_tests(tmp_path / "waste.test.yaml") == expected
     assert find_rule_tests(tmp_path / "other.yaml") == []
+
+
+SHORT_STAY = """\
+groups:
+  - name: parking
+    rules:
+      - alert: TooLong
+        for_each: {place_type: bay}
+        when: parking_occupied == occupied
+        for: 2h
+        active: {days: mo-fr, hours: "08:00-18:00", on_holidays: false}
+        severity: warning
+        notify: [bauhof]
+        summary: {de: belegt}
+"""
+FRONLEICHNAM = """\
+tests:
+  - name: on Fronleichnam parking is free
+    land: BY
+    start: 2026-06-04T07:00
+    places: {Kirchplatz: {place_type: bay}}
+    readings: [{at: 0, parking_occupied: occupied}]
+    expect:
+      - {at: 5h, alert: TooLong, state: none}
+      - {at: 2026-06-05T09:59, alert: TooLong, state: pending}
+      - {at: 27h, alert: TooLong, state: firing}
+  - name: and not where there is no Fronleichnam
+    start: 2026-06-04T07:00
+    places: {Kirchplatz: {place_type: bay}}
+    readings: [{at: 0, parking_occupied: occupied}]
+    expect:
+      - {at: 59m, alert: TooLong, state: none}
+      - {at: 1h, alert: TooLong, state: pending}
+      - {at: 3h, alert: TooLong, state: firing}
+"""
+
+
+def test_a_test_has_a_date_and_a_land_so_that_holidays_can_be_tested(tmp_path: Path) -> None:
+    results, broken = run(tmp_path, FRONLEICHNAM, SHORT_STAY)
+    assert broken == []
+    assert [str(problem) for result in results for problem in result.problems] == []
+
+
+def test_a_land_and_a_start_that_are_none_are_reported(tmp_path: Path) -> None:
+    tests = FRONLEICHNAM.replace("land: BY", "land: BYE").replace("2026-06-04T07:00", "June", 1)
+    _results, broken = run(tmp_path, tests, SHORT_STAY)
+    assert [f"{problem.line}:{problem.column}: {problem.message}" for problem in broken] == [
+        '3:11: unknown "BYE"; did you mean "BY"?',
+        "4:12: expected a local time: 2026-06-04T06:00",
+    ]

@@ -50,6 +50,12 @@ def mistakes() -> Iterator[tuple[str, Change]]:
         "no duration": {"limits": {"full": 80, "emptied": 60, "quiet": "26 Stunden"}},
         "no name of a limit": {"limits": {"full": 80, "emptied": 60, "quiet": "26h", "7d": 1}},
         "no hold": {"for": "2 times"},
+        "no such day": {"active": {"days": "mo-fri"}},
+        "no such day in a list": {"send": {"days": ["mo", "fri"]}},
+        "no hours": {"active": {"hours": "8-12"}},
+        "no yes or no": {"send": {"days": "mo", "on_holidays": "no"}},
+        "told outside of its time": {"send": {"days": "mo", "outside": "drop"}},
+        "a schedule that is a text": {"active": "mo-fr"},
         "no hold, three parts": {"for": "2 readings, 30m, 1h"},
     }
     for name, change in wrong.items():
