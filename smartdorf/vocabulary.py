@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from babel.numbers import format_decimal
 
@@ -23,6 +24,26 @@ DECODE_FAULT = "decode_fault"
 LINK_WEAK = "link_weak"
 RESTARTING = "device_restarting"
 NOTED = (DECODE_FAULT, LINK_WEAK, RESTARTING)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Something that decoding must be told about a device or its place."""
+
+    name: str
+    label: Mapping[str, str]
+    unit: str
+    low: float
+    high: float
+    default: float | None
+    required: bool  # it is asked for where it is missing
+
+
+class Sum(NamedTuple):
+    """How a quantity follows from another one: plus a parameter, all in the same unit."""
+
+    quantity: str
+    parameter: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +67,7 @@ class Quantity:
     codes: Mapping[int, Mapping[str, str]] = field(default_factory=dict)  # code → label by language
     jump: float = math.inf  # the largest believable change within an hour
     stuck: timedelta | None = None  # what has not moved for so long is broken
+    sum: Sum | None = None  # what it follows from, whichever sensor measures that
 
     def plausible(self, value: float) -> bool:
         return self.low <= value <= self.high
@@ -67,10 +89,13 @@ def number_text(value: float, decimals: int, language: str) -> str:
 
 
 class Vocabulary:
-    """All quantities by name."""
+    """All quantities by name, and the parameters of those that follow from others."""
 
-    def __init__(self, quantities: Mapping[str, Quantity]) -> None:
+    def __init__(
+        self, quantities: Mapping[str, Quantity], parameters: Mapping[str, Parameter] | None = None
+    ) -> None:
         self.quantities = dict(quantities)
+        self.parameters = dict(parameters or {})
 
     def __contains__(self, name: str) -> bool:
         return name in self.quantities
@@ -91,20 +116,26 @@ class Vocabulary:
 def load_vocabulary(path: Path = PATH) -> Vocabulary:
     """Read ``vocabulary.yaml``; raises ContentError with every mistake."""
     root = read_yaml(path)
-    root.check_keys(["classes", "quantities"], ["classes", "quantities"])
+    root.check_keys(["classes", "parameters", "quantities"], ["classes", "quantities"])
     root["classes"].check_keys(["privacy", "retention"], ["privacy", "retention"])
     privacy = dict(root["classes"]["privacy"].items())
     retention = dict(root["classes"]["retention"].items())
     quantities = {
         name: _quantity(name, node, privacy, retention) for name, node in root["quantities"].items()
     }
+    parameters = {
+        name: replace(read_parameter(name, node), required=False) for name, node in root["parameters"].items()
+    }
+    for name, quantity in quantities.items():
+        if quantity.sum is not None:
+            _check_sum(quantity, root["quantities"][name]["sum"], quantities, parameters)
     root.source.raise_problems()
-    return Vocabulary(quantities)
+    return Vocabulary(quantities, parameters)
 
 
 def _quantity(name: str, node: Node, privacy: Mapping[str, Node], retention: Mapping[str, Node]) -> Quantity:
     required = ["unit", "kind", "range", "de", "en", "privacy", "retention"]
-    node.check_keys([*required, "unit_label", "decimals", "codes", "jump", "stuck"], required)
+    node.check_keys([*required, "unit_label", "decimals", "codes", "jump", "stuck", "sum"], required)
     low, high = range_of(node["range"])
     codes = {}
     for code, labels in node["codes"].items():
@@ -127,7 +158,44 @@ def _quantity(name: str, node: Node, privacy: Mapping[str, Node], retention: Map
         codes=codes,
         jump=node["jump"].number(math.inf),
         stuck=node["stuck"].duration(),
+        sum=_sum(node["sum"]) if "sum" in node else None,
     )
+
+
+def _sum(node: Node) -> Sum | None:
+    terms = [term.text() for term in node.elements()]
+    if len(terms) == 2:
+        return Sum(*terms)
+    node.problem(_("expected a quantity and a parameter: [water_level_m, gauge_datum_m]"))
+    return None
+
+
+def _check_sum(
+    quantity: Quantity, node: Node, quantities: Mapping[str, Quantity], parameters: Mapping[str, Parameter]
+) -> None:
+    assert quantity.sum is not None
+    terms: list[tuple[str, Mapping[str, Quantity] | Mapping[str, Parameter]]] = [
+        (quantity.sum.quantity, quantities),
+        (quantity.sum.parameter, parameters),
+    ]
+    for name, known in terms:
+        if name not in known:
+            node.problem(_('unknown name "{name}"').format(name=name) + did_you_mean(name, known))
+        elif known[name].unit != quantity.unit:
+            message = _("{name} is in {own}, expected {unit}")
+            node.problem(message.format(name=name, own=known[name].unit, unit=quantity.unit))
+
+
+def read_parameter(name: str, node: Node) -> Parameter:
+    """One entry of ``parameters``, of the vocabulary or a manifest; whether its unit is one, the reader says."""
+    node.check_keys(["unit", "de", "en", "range", "default"], ["unit", "de", "en", "range"])
+    unit = str(node["unit"].plain() or "1")
+    low, high = range_of(node["range"]) if "range" in node else (-math.inf, math.inf)
+    default = node["default"].number() if "default" in node else None
+    if default is not None and not low <= default <= high:
+        node["default"].problem(_("the default is outside the range"))
+    label = {language: node[language].text() for language in ("de", "en")}
+    return Parameter(name, label, unit, low, high, default, required=default is None)
 
 
 def range_of(node: Node) -> tuple[float, float]:

@@ -36,6 +36,16 @@ They stand in `smartdorf/vocabulary.yaml`, from which this page is made.
 |---|---|---|---|---|---|---|---|---|---|---|
 """
 
+SUMS_HEAD = """
+## What follows from another quantity
+
+Whichever sensor measures the one, the other is there as well where the place (or the device) has the parameter. Without
+it nothing else changes, and nobody is asked for it.
+
+| Name | is | plus the parameter | which is | from |
+|---|---|---|---|---|
+"""
+
 SENSORS_HEAD = """\
 # Sensors
 
@@ -61,7 +71,18 @@ TITLES = {
 
 
 def vocabulary_page(vocabulary: Vocabulary) -> str:
-    return VOCABULARY_HEAD + "".join(f"{row}\n" for row in map(_quantity, vocabulary.quantities.values()))
+    rows = [_quantity(quantity) for quantity in vocabulary.quantities.values()]
+    return "\n".join([VOCABULARY_HEAD + "\n".join(rows), SUMS_HEAD + "\n".join(_sums(vocabulary)), ""])
+
+
+def _sums(vocabulary: Vocabulary) -> Iterator[str]:
+    for quantity in vocabulary.quantities.values():
+        if quantity.sum is not None:
+            parameter = vocabulary.parameters[quantity.sum.parameter]
+            yield (
+                f"| `{quantity.name}` | `{quantity.sum.quantity}` | `{parameter.name}` | {parameter.label['en']} "
+                f"| {parameter.low:g} to {parameter.high:g} {parameter.unit} |"
+            )
 
 
 def _quantity(quantity: Quantity) -> str:

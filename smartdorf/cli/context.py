@@ -15,9 +15,9 @@ from rich.console import Console
 
 from smartdorf.config.durations import parse_duration
 from smartdorf.config.settings import Settings, load_settings
-from smartdorf.decoding.manifest import Parameter
 from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
+from smartdorf.vocabulary import Parameter
 
 T = TypeVar("T")
 

@@ -120,7 +120,9 @@ def _print_parameters(parameters: dict[str, Any]) -> None:
     table = Table(_("parameter"), _("unit"), _("range"), _("default"), _("meaning"))
     for name, row in parameters.items():
         low, high = row["range"]
-        default = _("must be given") if row["default"] is None else f"{row['default']:g}"
+        default = f"{row['default']:g}" if row["default"] is not None else "–"
+        if row["required"]:
+            default = _("must be given")
         table.add_row(name, row["unit"], f"{low:g} … {high:g}", default, row["label"])
     console.print(table)
 

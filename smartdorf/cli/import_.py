@@ -14,12 +14,12 @@ from smartdorf.cli.export import SettingsOption
 from smartdorf.db.inventory import apply_changes, load_inventory
 from smartdorf.db.migrate import require_current
 from smartdorf.db.pool import connected
-from smartdorf.decoding.manifest import Parameter
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
 from smartdorf.ingest.memory import Content
 from smartdorf.inventory import Change, Inventory, Read, plan_import, read_inventory
+from smartdorf.vocabulary import Parameter
 
 
 def import_(

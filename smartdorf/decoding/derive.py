@@ -76,6 +76,12 @@ FORMULAS: Mapping[str, Formula] = {
 }
 
 
+def add(value: float, arguments: Sequence[float]) -> float:
+    """The vocabulary's ``sum``: no formula of a manifest, since it follows whichever sensor measures the value."""
+    (more,) = arguments
+    return value + more
+
+
 @dataclass(frozen=True, slots=True)
 class Derivation:
     """One derived measurement of a model, compiled."""
@@ -87,6 +93,7 @@ class Derivation:
     given: tuple[tuple[str, float | None], ...]  # parameter ("" for none) and default, place by place
     low: float
     high: float
+    may_lack: bool = False  # without its parameters there is no such value, and nothing is amiss
 
     def arguments(self, parameters: Mapping[str, float]) -> tuple[list[float], list[str]]:
         """What fills the places, and the parameters that are missing for it."""

@@ -6,7 +6,6 @@ know where manifests are looked for (registry.py) or how a mapping runs (mapping
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from smartdorf.decoding.recognise import Recognition, read_recognition
 from smartdorf.decoding.units import UnitError, check_unit
 from smartdorf.errors import Problem
 from smartdorf.i18n import gettext as _
-from smartdorf.vocabulary import Vocabulary, range_of
+from smartdorf.vocabulary import Parameter, Vocabulary, read_parameter
 from smartdorf.yaml_source import Node, read_yaml
 
 CATEGORIES = ("parking", "waste", "water", "environment", "heating", "energy", "counting", "tracking")
@@ -46,22 +45,6 @@ class CodecFinder(Protocol):
     """How a codec's name in a manifest becomes a codec; ``normalize`` asks for what TS013 calls so beside it."""
 
     def __call__(self, name: str, manifest: Path, *, normalize: bool) -> Codec: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """Something that decoding must be told about a device or its place."""
-
-    name: str
-    label: Mapping[str, str]
-    unit: str
-    low: float
-    high: float
-    default: float | None
-
-    @property
-    def required(self) -> bool:
-        return self.default is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +117,8 @@ def read_manifest(
     measurements, plan, can_be = read_mapping(
         root, vocabulary, {name: (p.unit, p.default) for name, p in parameters.items()}
     )
+    used = {name for derivation in plan.derivations for name, _default in derivation.given}
+    parameters |= {n: p for n, p in vocabulary.parameters.items() if n in used and n not in parameters}
     found = DeviceModel(
         name=f"{vendor}/{model}",
         vendor=vendor,
@@ -195,18 +180,12 @@ def _profile(root: Node) -> DeviceProfile:
 
 
 def _parameter(name: str, node: Node) -> Parameter:
-    node.check_keys(["unit", "de", "en", "range", "default"], ["unit", "de", "en", "range"])
-    unit = str(node["unit"].plain() or "1")
+    parameter = read_parameter(name, node)
     try:
-        check_unit(unit)
+        check_unit(parameter.unit)
     except UnitError as error:
         node["unit"].problem(str(error))
-    low, high = range_of(node["range"]) if "range" in node else (-math.inf, math.inf)
-    default = node["default"].number() if "default" in node else None
-    if default is not None and not low <= default <= high:
-        node["default"].problem(_("the default is outside the range"))
-    label = {language: node[language].text() for language in ("de", "en")}
-    return Parameter(name, label, unit, low, high, default)
+    return parameter
 
 
 def _codec(root: Node, path: Path, find_codec: CodecFinder, *, normalize: bool) -> Codec | None:
@@ -245,6 +224,7 @@ def describe(model: DeviceModel, language: str) -> dict[str, Any]:
                 "unit": parameter.unit,
                 "range": [parameter.low, parameter.high],
                 "default": parameter.default,
+                "required": parameter.required,
             }
             for name, parameter in model.parameters.items()
         },

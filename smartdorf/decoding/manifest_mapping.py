@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smartdorf.decoding import plausible
-from smartdorf.decoding.derive import FORMULAS, Derivation, Formula
+from smartdorf.decoding.derive import FORMULAS, Derivation, Formula, add
 from smartdorf.decoding.mapping import Path, Plan, Records, Step, Used
 from smartdorf.decoding.plausible import Plausibility, read_plausibility
 from smartdorf.decoding.units import Conversion, UnitError, conversion
@@ -60,7 +60,7 @@ def read_mapping(
     times = tuple(reader.path(node) for node in _one_or_many(root["time"]))
     records = tuple(reader.records(node, root["measurements"]) for node in root["records"].elements())
     paths = [(step.key, *step.rest) for step in steps] + list(times) + [entry.path for entry in records]
-    plan = Plan(steps, derivations, times, records, _used(paths))
+    plan = Plan(steps, (*derivations, *reader.sums()), times, records, _used(paths))
     return tuple(reader.described), plan, reader.plausibility
 
 
@@ -268,6 +268,25 @@ class _Reader:
         can_be = read_plausibility(quantity, node)._replace(is_counter=False)
         self.plausibility.setdefault((quantity.name, channel), can_be)
         return Derivation(quantity.name, channel, source, formula.compute, given, can_be.low, can_be.high)
+
+    def sums(self) -> Iterator[Derivation]:
+        """What follows from the measurements by the vocabulary alone, unless the model measures it itself."""
+        for quantity in self._vocabulary.quantities.values():
+            if quantity.sum is None:
+                continue
+            source, parameter = quantity.sum
+            _unit, default = self._parameters.get(parameter, ("", None))  # a manifest may know better
+            for metric, channel in [key for key in self.plausibility if key[0] == source]:
+                if (quantity.name, channel) in self.plausibility:
+                    continue
+                text = f"sum({metric}, {parameter})"
+                self.described.append(Measurement(quantity.name, channel, text, quantity.unit))
+                can_be = Plausibility(quantity.low, quantity.high, quantity.jump, quantity.stuck)
+                self.plausibility[quantity.name, channel] = can_be
+                given = ((parameter, default),)
+                yield Derivation(
+                    quantity.name, channel, source, add, given, can_be.low, can_be.high, may_lack=True
+                )
 
     def _check_units(self, quantity: Quantity, node: Node, formula: Formula, source: str) -> None:
         message = _("{derive} makes {unit} from {source_unit}; {quantity} is in {wrong}")

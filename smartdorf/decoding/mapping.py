@@ -247,14 +247,13 @@ def _derive(
     derivations: tuple[Derivation, ...], parameters: Mapping[str, float], samples: list[Sample]
 ) -> tuple[str, ...]:
     missing: list[str] = []
-    measured = tuple(samples)
-    for derivation in derivations:
-        sources = [s for s in measured if s.metric == derivation.source and s.channel == derivation.channel]
+    for derivation in derivations:  # in their order: a later one may follow from an earlier one
+        sources = [s for s in samples if s.metric == derivation.source and s.channel == derivation.channel]
         if not sources:
             continue
         known, unknown = derivation.arguments(parameters)
         if unknown:
-            missing += unknown
+            missing += () if derivation.may_lack else unknown
             continue
         for source in sources:
             value = derivation.compute(source.value, known)

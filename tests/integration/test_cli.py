@@ -74,6 +74,21 @@ def test_what_a_model_needs_is_asked_for_until_it_is_known(smartdorf: Shell):
     assert "needs" not in smartdorf("devices", "add", EUI)
 
 
+def test_a_gauge_may_say_how_high_above_the_sea_its_zero_is(smartdorf: Shell):
+    bach = ("places", "add", "bach", "--type", "gauge", "--parameter")
+    smartdorf(*bach, "sensor_height_m=4")
+    # nobody is asked for it
+    assert "needs" not in smartdorf(
+        "devices", "add", EUI, "--model", "milesight/em500-udl", "--place", "bach"
+    )
+    smartdorf(*bach, "gauge_datum_m=123,4")
+    (place,) = smartdorf.json("places", "list")
+    assert place["parameters"] == {"sensor_height_m": 4, "gauge_datum_m": 123.4}
+    assert "gauge_datum_m = 9000 cannot be: expected -20 to 3000 m" in smartdorf(
+        *bach, "gauge_datum_m=9000", code=2
+    )
+
+
 def test_mistakes_in_the_words_are_answered_with_advice(smartdorf: Shell):
     smartdorf("places", "add", "glas", "--type", "container")
     add = ("devices", "add")

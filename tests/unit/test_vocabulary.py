@@ -71,3 +71,36 @@ def test_a_mistake_in_the_vocabulary_says_where(quantity: str, message: str, tmp
     with pytest.raises(ContentError) as caught:
         load_vocabulary(file)
     assert message in str(caught.value)
+
+
+PARAMETERS = (
+    "parameters:\n  p: {unit: m, range: [0, 9], de: P, en: P}\n  c: {unit: cm, range: [0, 9], de: C, en: C}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("terms", "message"),
+    [
+        ("[q]", ":9:98: expected a quantity and a parameter"),
+        ("[r, p]", ':9:98: unknown name "r"'),
+        ("[q, pp]", ':9:98: unknown name "pp"; did you mean "p"?'),
+        ("[q, c]", ":9:98: c is in cm, expected m"),
+    ],
+)
+def test_a_sum_is_one_of_a_quantity_and_a_parameter_of_the_same_unit(
+    terms: str, message: str, tmp_path: Path
+):
+    file = tmp_path / "vocabulary.yaml"
+    further = GOOD.replace("}", f", sum: {terms}}}")
+    file.write_text(f"{HEAD}{PARAMETERS}quantities:\n  q: {GOOD}\n  s: {further}\n", encoding="utf-8")
+    with pytest.raises(ContentError) as caught:
+        load_vocabulary(file)
+    assert message in str(caught.value)
+
+
+def test_the_level_above_the_sea_is_the_water_level_plus_the_gauges_datum():
+    quantity = VOCABULARY["water_level_nhn_m"]
+    assert quantity.sum == ("water_level_m", "gauge_datum_m")
+    level = VOCABULARY["water_level_m"]
+    assert (quantity.privacy, quantity.retention) == (level.privacy, level.retention)
+    assert not VOCABULARY.parameters["gauge_datum_m"].required

@@ -213,6 +213,38 @@ async def test_what_could_not_be_told_for_want_of_a_parameter_is_said(bench: Ben
     ]
 
 
+@pytest.mark.parametrize(
+    ("parameters", "levels"),
+    [
+        # 1.5 m below a sensor that hangs at 4 m of the gauge's scale, whose zero lies 123.4 m above the sea
+        ({"gauge_datum_m": 123.4}, [("water_level_m", 2.5, 0), ("water_level_nhn_m", 125.9, 0)]),
+        ({}, [("water_level_m", 2.5, 0)]),
+    ],
+)
+async def test_a_gauge_whose_datum_is_known_also_tells_the_level_above_the_sea(
+    bench: Bench, parameters: dict[str, float], levels: list[tuple[str, float, int]]
+):
+    async with connected(bench.dsn) as connection:
+        await db.add_place(
+            connection,
+            slug="bach",
+            name="Bach",
+            place_type="gauge",
+            parameters={"sensor_height_m": 4, **parameters},
+        )
+        await db.add_device(connection, dev_eui=EUI, model="milesight/em500-udl")
+        await db.install(connection, dev_eui=EUI, place="bach", since=NOON - timedelta(days=1))
+    await bench.receive(uplink(0, data=bytes.fromhex("0382dc05")))
+    assert await bench.rows("SELECT fault_detail FROM uplink") == [(None,)]  # nothing is amiss without it
+    assert (
+        await bench.rows(
+            "SELECT m.name, x.value, x.quality FROM measurement x JOIN metric m ON m.id = x.metric_id "
+            "JOIN place p ON p.id = x.place_id WHERE m.name LIKE 'water%' ORDER BY 1"
+        )
+        == levels
+    )
+
+
 async def test_a_redelivery_is_acknowledged_and_changes_nothing(bench: Bench):
     await onboard(bench.dsn)
     await bench.receive(uplink(0), uplink(0))

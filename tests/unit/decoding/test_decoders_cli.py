@@ -58,7 +58,15 @@ def test_show_tells_what_a_model_needs_and_how_it_is_recognised():
         "unit": "m",
         "range": [0.1, 4.5],
         "default": None,
+        "required": True,
     }
+
+
+def test_show_tells_what_a_gauge_may_be_told_besides():
+    said = run("show", "milesight/em500-udl")
+    line = next(line for line in said.stdout.splitlines() if "gauge_datum_m" in line)
+    assert "must be given" not in line
+    assert "water_level_nhn_m" in said.stdout
 
 
 def test_decode_prints_measurements_and_what_could_not_be_told():

@@ -308,6 +308,7 @@ def test_what_is_believable_is_the_vocabularys_unless_the_manifest_says_more(loa
     assert {key: limits[2:] for key, limits in model.watched.items()} == {
         ("air_temperature_c", 0): (15, None, False, 0),
         ("water_level_m", 0): (0.5, None, False, 0),
+        ("water_level_nhn_m", 0): (3, None, False, 0),
         ("water_volume_m3", 0): (math.inf, None, True, 65.536),
         ("pulse_count", 0): (math.inf, None, True, 256),
     }

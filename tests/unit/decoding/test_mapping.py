@@ -188,6 +188,53 @@ def test_water_level_is_how_much_lower_than_the_sensor_the_surface_is(model: Mod
     assert mapped(one, {"d": 1500}).missing == ("h",)
 
 
+def test_the_level_above_the_sea_follows_from_any_water_level_of_a_gauge_whose_datum_is_known(model: Model):
+    one = model(
+        "parameters: {h: {unit: m, range: [-100, 5000], de: H, en: H}}\n"
+        "measurements:\n"
+        "  distance_m: {field: d, unit: mm}\n"
+        "  water_level_m:\n"
+        "    - {derive: gauge_level, from: distance_m, height: h}\n"
+        "    - {field: second, channel: 1}\n"
+        "records:\n"
+        "  - {each: log, time: t, measurements: {water_level_m: level}}\n"
+    )
+    log = [{"t": "2026-03-29T02:00:00Z", "level": 0.5}]
+    result = mapped(one, {"d": 1500, "second": 7, "log": log}, h=4.0, gauge_datum_m=100.0)
+    found = {
+        (s.time.hour, s.channel): (s.value, s.quality)
+        for s in result.samples
+        if s.metric == "water_level_nhn_m"
+    }
+    assert found == {(3, 0): (102.5, 0), (3, 1): (107.0, 0), (2, 0): (100.5, Quality.HISTORY)}
+    assert result.missing == ()
+
+
+def test_a_gauge_whose_datum_is_not_known_has_no_such_level_and_misses_nothing(model: Model):
+    one = model("measurements: {water_level_m: l}\n")
+    result = mapped(one, {"l": 2})
+    assert values(result) == {"water_level_m": 2}
+    assert result.missing == ()
+    assert [(p.name, p.required) for p in one.parameters.values()] == [("gauge_datum_m", False)]
+
+
+def test_a_sensor_that_measures_the_level_above_the_sea_itself_is_believed(model: Model):
+    one = model("measurements: {water_level_m: l, water_level_nhn_m: n}\n")
+    assert values(mapped(one, {"l": 2, "n": 50}, gauge_datum_m=100.0)) == {
+        "water_level_m": 2,
+        "water_level_nhn_m": 50,
+    }
+
+
+def test_what_follows_from_an_implausible_level_is_flagged_too(model: Model):
+    one = model("measurements: {water_level_m: l}\n")
+    result = mapped(one, {"l": 51}, gauge_datum_m=100.0)
+    assert [(s.value, s.quality) for s in result.samples] == [
+        (51, Quality.OUT_OF_RANGE),
+        (151, Quality.OUT_OF_RANGE),
+    ]
+
+
 PULSES = (
     "parameters:\n"
     "  v: {unit: m3, range: [0, 10], default: 0, de: V, en: V}\n"
