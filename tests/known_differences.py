@@ -4,16 +4,16 @@ _WT201 = (
     "a publisher's codec takes the bits from the wrong bytes; the vendor's README reads this record as we do"
 )
 _CUT = "a frame of seven bytes, which is no frame of this device; the publisher's codec reads zeros behind its end"
-_NEVER_SET = "kept by a device whose clock was never set: nobody knows when, so it is no measurement"
-_HALF_A_METRE = "the publisher's codec divides a float's mantissa by one too little: half a metre off"
+_NEVER_SET = (
+    "a reading that was kept since nobody heard it, of a device whose clock was never set: nobody knows how old it is. "
+    "By the vendor's manual a device only keeps readings once it was told the time. It stays in the uplink's object"
+)
 
-# By model and field, or by model and the bytes of a vector that is left out.
+# By model and field, or by model and the bytes of a vector that is left out. Where a vector can be compared but for a
+# field that is measured, that stands under `published` in the model's *.vectors.yaml instead.
 KNOWN_CASES = {
     ("bosch/tps110", "firmwareVersion"): "publishers disagree on the byte order",
     ("bosch/tps110", "resetCause"): "one publisher writes 'Power On Reset', the other 'power on'",
-    ("dingtek/df555", "800001011907d001cd03e942ef272042190000000000010081"): _HALF_A_METRE,
-    ("dingtek/df702", "800001011907d001cd03e942ef272042190000000000000081"): _HALF_A_METRE,
-    ("dingtek/df703", "800001011907d001cd03e942ef272042190000000000010081"): _HALF_A_METRE,
     ("dragino/lds02", "0b880100250001"): _CUT,
     ("dragino/lse01", "ce2900f107a5099b6e2890"): (
         "the flag that tells raw values is set; the publisher's codec is older than the flag and reads water content"
@@ -24,9 +24,6 @@ KNOWN_CASES = {
         "dragino/wsc1-l",
         "0b880100250001",
     ): "the frame of a door sensor, cut; its second byte promises 136 bytes more",
-    ("fludia/fm432ir", "6f0f0000ffff00010002000300040005000600070008"): (
-        "turns of a disc, whose energy only the meter knows; the publisher calls them index, like watt hours elsewhere"
-    ),
     ("kamstrup/flowiq", "784c16443322e14c164433221191015bef426c058286016d050607018355"): (
         "a volume of the year 2064: what was measured in the future is no measurement"
     ),
@@ -39,15 +36,6 @@ KNOWN_CASES = {
     ("milesight/wt201", "history[0].temperature_control_status"): _WT201,
     ("pni/placepod", "026781f0"): (
         "an unofficial decoder reads a negative temperature as sign and magnitude; Cayenne LPP has two's complement"
-    ),
-    (
-        "sensecap/t1000",
-        "01200f0e0105020002d00005000501010107d0276001276001012c0127600e100258ff38030127600e100064000002",
-    ): (
-        "the publisher tells values by their place in a list, and in this frame it has settings where others measure"
-    ),
-    ("te-connectivity/69xx", "14221064086309ee00000d09"): (
-        "the publisher's codec is one for all its sensors; this frame is of one that measures humidity"
     ),
 }
 

@@ -22,8 +22,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smartdorf.content import shipped
-from smartdorf.decoding import Context, Frame, FrameError, derive, manifest, manifest_mapping, vectors
+from smartdorf.decoding import Context, Frame, FrameError, derive, listed, manifest, manifest_mapping, vectors
 from smartdorf.decoding.frame import CODEC_REASONS
+from smartdorf.decoding.listed import listed_beside
 from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.mapping import map_object
 from smartdorf.decoding.published import read_published
@@ -133,7 +134,7 @@ published_names = pytest.mark.parametrize(
 
 @published_names
 def test_the_publishers_vectors_give_the_same_measurements(name: str, published: Path):
-    cases, problems = read_published(published / f"{name}.json")
+    cases, problems = read_published(published / f"{name}.json", CATALOGUE.models)
     report = run_cases(cases, CATALOGUE)
     assert problems == []
     assert report.not_shipped == []
@@ -145,6 +146,8 @@ def test_the_publishers_vectors_give_the_same_measurements(name: str, published:
     failed = [(case.name, differences) for case, differences in report.failed]
     assert [(case, differences) for case, differences in failed if not case.startswith(tuple(known))] == []
     assert len(failed) == len(known)  # what passes is no known case
+    known_fields, _problems = listed_beside(CATALOGUE.models[name])
+    assert len(report.listed) == len(known_fields)  # each is one of the published vectors
 
 
 @published_names
@@ -350,7 +353,14 @@ def test_a_codec_can_only_refuse_for_a_reason_that_is_counted():
 
 def test_the_manual_explains_every_key_and_every_reason():
     manual = (DECODERS.parent / "docs" / "decoders.md").read_text(encoding="utf-8")
-    words = {*manifest._KEYS, *manifest_mapping._FIELD_KEYS, *vectors._KEYS, *derive.FORMULAS, *CODEC_REASONS}
+    words = {
+        *manifest._KEYS,
+        *manifest_mapping._FIELD_KEYS,
+        *vectors._KEYS,
+        *listed.KEYS,
+        *derive.FORMULAS,
+        *CODEC_REASONS,
+    }
     assert [word for word in sorted(words) if f"`{word}`" not in manual] == []
 
 

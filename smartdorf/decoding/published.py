@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from smartdorf.decoding.listed import Listed, listed_beside
 from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.mapping import map_object, parse_time
 from smartdorf.decoding.registry import decode_uplink
@@ -27,8 +28,11 @@ class VectorError(SmartdorfError):
     """A vector cannot be used."""
 
 
-def read_published(path: Path) -> tuple[list[Case], list[Problem]]:
-    """The cases of one file; what is no such file is a problem."""
+def read_published(path: Path, models: Mapping[str, DeviceModel]) -> tuple[list[Case], list[Problem]]:
+    """The cases of one file; what is no such file is a problem.
+
+    ``models``: beside each it is listed in which fields a published vector is known to differ.
+    """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -44,17 +48,19 @@ def read_published(path: Path) -> tuple[list[Case], list[Problem]]:
     if not isinstance(document, dict) or not isinstance(document.get("vectors"), list):
         return [], [Problem(str(path), 0, 0, _('expected {"vendor": …, "model": …, "vectors": […]}'))]
     model = f"{document.get('vendor')}/{document.get('model')}"
-    cases, problems = [], []
+    cases: list[Case] = []
+    listed, problems = listed_beside(models[model]) if model in models else ({}, [])
+    problems = [*problems]
     for number, vector in enumerate(document["vectors"], 1):
         try:
-            cases.append(_case(model, path, number, vector))
+            cases.append(_case(model, path, number, vector, listed))
         except VectorError as error:
             message = _("vector {number} cannot be used: {problem}").format(number=number, problem=error)
             problems.append(Problem(str(path), 0, 0, message))
     return cases, problems
 
 
-def _case(model: str, path: Path, number: int, vector: Any) -> Case:
+def _case(model: str, path: Path, number: int, vector: Any, known: Mapping[bytes, Listed]) -> Case:
     """Raises VectorError with what is wrong."""
     if not isinstance(vector, dict):
         raise VectorError(_("expected an object"))
@@ -77,6 +83,7 @@ def _case(model: str, path: Path, number: int, vector: Any) -> Case:
     if not all(isinstance(said, dict) for said in objects):
         raise VectorError(_("expected is neither an object nor a list of objects"))
     must_fail = bool(vector.get("errors")) or expected is None
+    listed = None if must_fail else known.get(uplink.data)
 
     def differences(model: DeviceModel) -> list[str]:
         decoded = decode_uplink(model, uplink, {})
@@ -84,6 +91,21 @@ def _case(model: str, path: Path, number: int, vector: Any) -> Case:
             return [] if decoded.fault else [_("had to be refused, but was decoded")]
         if decoded.fault is not None:
             return [refusal(decoded)]
+        found, _compared = compare_all(model, decoded, objects)
+        if listed is None:
+            return found
+        if not found:
+            return [_("is listed as different, and is not")]
+        try:
+            found, compared = compare_all(model, decoded, [listed.adjust(said) for said in objects])
+        except LookupError as error:
+            return [_('"{field}" is listed, and not there').format(field=error.args[0])]
+        return found if compared else [_("but for what is listed as different, nothing is left to compare")]
+
+    def compare_all(
+        model: DeviceModel, decoded: Decoded, objects: list[dict[str, Any]]
+    ) -> tuple[list[str], int]:
+        """The differences, and how many values were compared."""
         found: list[str] = []
         told: set[Key] = set()
         for said in reversed(objects):  # of several values of one moment the last one stands
@@ -92,10 +114,10 @@ def _case(model: str, path: Path, number: int, vector: Any) -> Case:
                 model, decoded, said, [s for s in mapped if (s.metric, s.channel, s.time) not in told]
             )
             told |= {(s.metric, s.channel, s.time) for s in mapped}
-        return found
+        return found, len(told)
 
-    description = str(vector.get("description") or "")
-    return Case(model, f"{number}. {description}".strip(), str(path), 0, differences)
+    name = f"{number}. {vector.get('description') or ''}".strip()
+    return Case(model, name, str(path), 0, differences, listed.why if listed else "")
 
 
 def _bytes(text: Any) -> bytes:

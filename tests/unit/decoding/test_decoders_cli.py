@@ -169,6 +169,25 @@ def test_test_reads_published_folders_and_tells_every_difference(tmp_path: Path)
     assert "expected 91.0, got 92.0" in run("test", str(tmp_path / "vectors")).stdout
 
 
+def test_test_counts_apart_what_passes_but_for_a_listed_field(tmp_path: Path):
+    vector = {
+        "f_port": 129,
+        "bytes": "6f0f0000ffff00010002000300040005000600070008",
+        "expected": {"index": 65535},
+    }
+    file = tmp_path / "x.json"
+    file.write_text(
+        json.dumps({"vendor": "fludia", "model": "fm432ir", "vectors": [vector]}), encoding="utf-8"
+    )
+    result = run("test", str(file))
+    assert result.exit_code == 0
+    assert "passed but for a listed field: turns of a disc" in result.stdout
+    assert "1 vector passed (1 of them but for a listed field)" in result.stdout
+    said = json.loads(run("test", str(file), "--json").stdout)
+    assert (said["passed"], said["passed_but_for_listed_fields"], said["failed"]) == (1, 1, 0)
+    assert [(listed["model"], listed["vector"]) for listed in said["listed"]] == [("fludia/fm432ir", "1.")]
+
+
 @pytest.mark.parametrize("path", ["mine", "mine/example", "mine/example/thermo-1.vectors.yaml"])
 def test_test_finds_the_models_beside_the_vectors_before_any_settings_name_them(path: str, tmp_path: Path):
     shutil.copytree(shipped("decoders") / "_template", tmp_path / "mine" / "example")

@@ -169,7 +169,7 @@ def published(path: Path, *vectors: dict[str, Any], model: str = "em400-mud") ->
 
 
 def run_published(file: Path) -> list[list[str]]:
-    cases, problems = read_published(file)
+    cases, problems = read_published(file, CATALOGUE.models)
     assert problems == []
     return [found for _case, found in run_cases(cases, CATALOGUE).failed]
 
@@ -204,9 +204,79 @@ def test_what_a_publisher_refuses_must_be_refused(tmp_path: Path):
         assert run_published(published(tmp_path, vector)) == []
 
 
+LISTING = "measurements: {battery_pct: bat, air_temperature_c: temp, air_humidity_pct: hum}\ncodec: one.py\n"
+LISTED_CODEC = (
+    "def decode(frame, context):\n"
+    "    bat, temp, hum = frame.unpack('BBB')\n"
+    "    return {'bat': bat, 'temp': temp, 'hum': hum}\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("listing", "said", "failed"),
+    [
+        # a publisher that is wrong about the battery: all else is compared
+        ("differs: [bat]", {"bat": 9, "temp": 20, "hum": 50}, []),
+        ("differs: [bat]", {"bat": 9, "temp": 21, "hum": 50}, [["air_temperature_c"]]),
+        # one that calls the humidity temperature: that it is the humidity is compared, too
+        ("renamed: {hum: temp}", {"bat": 90, "temp": 50}, []),
+        ("renamed: {hum: temp}", {"bat": 90, "temp": 51}, [["air_humidity_pct"]]),
+        ("renamed: {hum: 'all[0].is'}", {"temp": 9, "all": [{"is": 50}]}, [["air_temperature_c"]]),
+        ("renamed: {hum: 'all[1].is'}\n    differs: [temp]", {"temp": 9, "all": [{}, {"is": 50}]}, []),
+        # a list that is not true any more, or never was
+        ("differs: [bat]", {"bat": 90, "temp": 20}, [["is listed as different, and is not"]]),
+        ("differs: [batt]", {"bat": 9, "temp": 20}, [['"batt" is listed, and not there']]),
+        ("differs: ['bat[0]']", {"bat": 9, "temp": 20}, [['"bat[0]" is listed, and not there']]),
+        ("differs: [bat]", {"bat": 9}, [["but for what is listed as different, nothing is left to compare"]]),
+    ],
+)
+def test_of_a_vector_that_is_known_to_differ_in_a_field_all_others_are_compared(
+    load: Loader, tmp_path: Path, listing: str, said: dict[str, Any], failed: list[list[str]]
+):
+    catalogue = load(LISTING, LISTED_CODEC)
+    beside = tmp_path / "decoders" / "acme" / "one.vectors.yaml"
+    beside.write_text(
+        'decoder: acme/one\nvectors:\n  - {name: x, f_port: 1, data: "5a", error: too_short}\n'
+        f'published:\n  - data: "5a1432"\n    {listing}\n    why: so it is\n',
+        encoding="utf-8",
+    )
+    file = tmp_path / "x.json"
+    vector = {"f_port": 1, "bytes": "5a1432", "expected": said}
+    file.write_text(json.dumps({"vendor": "acme", "model": "one", "vectors": [vector]}), encoding="utf-8")
+    cases, problems = read_published(file, catalogue.models)
+    report = run_cases(cases, catalogue)
+    assert problems == read_own(beside, VOCABULARY, catalogue.models)[1] == []
+    assert [case.listed for case in report.listed] == ([] if failed else ["so it is"])
+    assert [[text.split(" (")[0] for text in found] for _case, found in report.failed] == failed
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ('{data: "00", why: x}', "expected the fields that differ or that are renamed"),
+        ('{data: "00", differs: [a]}', '"why" is missing'),
+        ('{data: "0x", differs: [a], why: x}', "expected bytes in hex"),
+        ('{data: "00", differs: [a], why: x, wy: x}', 'unknown key "wy"'),
+    ],
+)
+def test_a_mistake_in_the_list_says_where(load: Loader, tmp_path: Path, listed: str, message: str):
+    catalogue = load(LISTING, LISTED_CODEC)
+    beside = tmp_path / "decoders" / "acme" / "one.vectors.yaml"
+    beside.write_text(
+        'decoder: acme/one\nvectors:\n  - {name: x, f_port: 1, data: "5a", error: too_short}\n'
+        f"published:\n  - {listed}\n",
+        encoding="utf-8",
+    )
+    (problem,) = read_own(beside, VOCABULARY, catalogue.models)[1]
+    assert (problem.line, message in problem.message) == (5, True)
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps({"vendor": "acme", "model": "one", "vectors": []}), encoding="utf-8")
+    assert read_published(file, catalogue.models)[1] == [problem]
+
+
 def test_vectors_of_models_that_we_do_not_ship_are_counted(tmp_path: Path):
     vector = {"f_port": None, "bytes": "00", "expected": {}}
-    cases, _problems = read_published(published(tmp_path, vector, vector, model="em999"))
+    cases, _problems = read_published(published(tmp_path, vector, vector, model="em999"), CATALOGUE.models)
     report = run_cases(cases, CATALOGUE)
     assert (len(report.not_shipped), report.models_not_shipped) == (2, {"milesight/em999": 2})
 
@@ -231,12 +301,12 @@ def test_vectors_of_models_that_we_do_not_ship_are_counted(tmp_path: Path):
 def test_a_file_that_is_no_vector_file_says_why(text: str, message: str, tmp_path: Path):
     file = tmp_path / "x.json"
     file.write_text(text, encoding="utf-8")
-    cases, problems = read_published(file)
+    cases, problems = read_published(file, CATALOGUE.models)
     assert cases == []
     assert message in str(problems[0])
 
 
 def test_a_file_that_is_not_there_or_not_utf_8_says_so(tmp_path: Path):
-    assert "cannot be read" in str(read_published(tmp_path / "no.json")[1][0])
+    assert "cannot be read" in str(read_published(tmp_path / "no.json", CATALOGUE.models)[1][0])
     (tmp_path / "x.json").write_bytes(b"\xff")
-    assert "is not UTF-8" in str(read_published(tmp_path / "x.json")[1][0])
+    assert "is not UTF-8" in str(read_published(tmp_path / "x.json", CATALOGUE.models)[1][0])
