@@ -39,7 +39,7 @@ from smartdorf.ingest.requests import work_off_requests
 from smartdorf.ingest.source import Source
 from smartdorf.ingest.writer import Writer
 from smartdorf.metrics import Metrics
-from smartdorf.nightly import clear_out
+from smartdorf.nightly import clear_out, keep_learning
 from smartdorf.notify.log import LogReceiver
 from smartdorf.notify.mail import MailReceiver
 from smartdorf.notify.pipeline import Notifier
@@ -247,6 +247,7 @@ class Service:
                 start(self._work_off(pipeline), name="requests"),
                 start(self._watch_rules(pipeline), name="rule files"),
                 start(self._clear_out(), name="nightly"),
+                start(self._keep_learning(), name="rhythms"),
             ]
             await self._stop.wait()
             log.info("service stops")
@@ -359,6 +360,10 @@ class Service:
         database = self._settings.database
         retention = retention_of(self._settings, self._content.vocabulary)
         await clear_out(database.full_dsn, database.profile, retention, self._clock)
+
+    async def _keep_learning(self) -> None:
+        await self._opened.wait()
+        await keep_learning(self._settings.database.full_dsn, self._content.intervals, self._clock)
 
     def _on_notify(self, payload: str) -> None:
         """The directory was changed, work was asked for, or the connection came or went."""

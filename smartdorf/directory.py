@@ -38,6 +38,7 @@ class Device:
     parameters: Mapping[str, float] = field(default_factory=dict)  # calibration, pulse weight …
     limits: Mapping[str, float] = field(default_factory=dict)
     firmware: str = ""  # as the device last told it
+    silence: float | None = None  # s, how long one is normal; None: not learned yet
 
 
 @dataclass(frozen=True, slots=True)

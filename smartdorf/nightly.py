@@ -1,7 +1,10 @@
-"""What the service does each night while the village sleeps: delete what is too old, finish what was to be erased."""
+"""What the service does each night while the village sleeps: delete what is too old, finish what was to be erased,
+learn how often each device reports.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,7 +13,9 @@ import structlog
 from smartdorf.clock import Clock
 from smartdorf.db.erasure import finish_erasures
 from smartdorf.db.migrate import Profile
+from smartdorf.db.pool import connected
 from smartdorf.db.retention import Retention, delete_expired
+from smartdorf.db.rhythm import is_due, learn
 from smartdorf.errors import SmartdorfError
 from smartdorf.local_time import ZONE
 
@@ -48,4 +53,30 @@ async def _clear_out_once(dsn: str, profile: Profile, retention: Retention, now:
     log.info("deleted what is too old", **rows)
     if erasures:
         log.warning("finished what had been broken off while it was erased", erasures=erasures)
+    return True
+
+
+async def keep_learning(dsn: str, intervals: Mapping[str, timedelta], clock: Clock) -> None:
+    """Run for ever: at the start where the last night was missed, then each night. ``intervals``: by sensor model."""
+    at_start = True
+    while True:
+        while not await _learn_once(dsn, intervals, clock.now(), only_if_due=at_start):
+            await clock.sleep(RETRY)
+        at_start = False
+        now = clock.now()
+        await clock.sleep((next_night(now) - now).total_seconds())
+
+
+async def _learn_once(
+    dsn: str, intervals: Mapping[str, timedelta], now: datetime, *, only_if_due: bool
+) -> bool:
+    try:
+        async with connected(dsn) as connection:
+            if only_if_due and not await is_due(connection, now):
+                return True
+            learned = await learn(connection, intervals, now)
+    except SmartdorfError as error:
+        log.warning("could not learn how often devices report, will be tried again", error=str(error))
+        return False
+    log.info("learned how often devices report", **learned._asdict())
     return True

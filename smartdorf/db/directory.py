@@ -21,7 +21,10 @@ _PLACES = """
     SELECT p.id, p.slug, p.name, p.place_type, t.slug AS tenant, p.tags, p.parameters, p.limits
     FROM place p JOIN tenant t ON t.id = p.tenant_id ORDER BY p.slug
 """
-_DEVICES = "SELECT id, dev_eui, name, model, firmware, tags, parameters, limits FROM device ORDER BY id"
+_DEVICES = """
+    SELECT d.id, d.dev_eui, d.name, d.model, d.firmware, d.tags, d.parameters, d.limits, r.limit_s AS silence
+    FROM device d LEFT JOIN device_rhythm r ON r.device_id = d.id ORDER BY d.id
+"""
 _INSTALLATIONS = "SELECT device_id, place_id, valid_from, valid_to, channel FROM installation ORDER BY id"
 
 
@@ -175,25 +178,28 @@ async def add_device(
     name: str = "",
     parameters: Mapping[str, float] | None = None,
     tags: Mapping[str, str] | None = None,
+    limits: Mapping[str, float] | None = None,
 ) -> bool:
     """Onboard a device, or change it; what it has sent so far is decoded anew. Returns whether it is new."""
     async with connection.transaction():
         before = await connection.fetchval("SELECT model FROM device WHERE dev_eui = $1", dev_eui)
         device_id = await connection.fetchval(
-            "INSERT INTO device AS known (dev_eui, model, onboarded_at, name, parameters, tags) "
-            "VALUES ($1, $2, now(), $3, $4::jsonb, $5::jsonb) "
+            "INSERT INTO device AS known (dev_eui, model, onboarded_at, name, parameters, tags, limits) "
+            "VALUES ($1, $2, now(), $3, $4::jsonb, $5::jsonb, $6::jsonb) "
             "ON CONFLICT (dev_eui) DO UPDATE SET model = excluded.model, "
             "onboarded_at = coalesce(known.onboarded_at, excluded.onboarded_at), "
             "name = CASE WHEN excluded.name = '' THEN known.name ELSE excluded.name END, "
-            "parameters = known.parameters || excluded.parameters, tags = known.tags || excluded.tags "
+            "parameters = known.parameters || excluded.parameters, tags = known.tags || excluded.tags, "
+            "limits = known.limits || excluded.limits "
             "RETURNING id",
             dev_eui,
             model,
             name,
             json_text(parameters or {}),
             json_text(tags or {}),
+            json_text(limits or {}),
         )
-        detail = {"model": model, "name": name, "parameters": parameters or {}}
+        detail = {"model": model, "name": name, "parameters": parameters or {}, "limits": limits or {}}
         await audit(connection, "device.add" if before is None else "device.change", dev_eui, detail)
         if before != model:
             await request_redecode(connection, [device_id])
@@ -278,7 +284,7 @@ async def fetch_places(connection: asyncpg.Connection) -> list[dict[str, Any]]:
 
 _DEVICE_LIST = """
     SELECT d.dev_eui, d.name, d.model, d.firmware, d.profile_name, d.application_name, d.tags::text AS tags,
-           d.parameters::text AS parameters, d.created_at, d.onboarded_at,
+           d.parameters::text AS parameters, d.limits::text AS limits, d.id, d.created_at, d.onboarded_at,
            (SELECT string_agg(p.slug, ', ') FROM installation i JOIN place p ON p.id = i.place_id
             WHERE i.device_id = d.id AND i.valid_to IS NULL) AS places,
            max(f.last_time) AS last_heard, coalesce(sum(f.received), 0)::bigint AS received,
@@ -295,7 +301,7 @@ async def fetch_devices(
 ) -> list[dict[str, Any]]:
     """Devices with where they are and how well they are heard; ``unknown``: only those without a model."""
     found = await connection.fetch(_DEVICE_LIST, unknown, dev_eui)
-    return [_with_objects(row, "tags", "parameters") for row in found]
+    return [_with_objects(row, "tags", "parameters", "limits") for row in found]
 
 
 _LATEST_OF_DEVICE = """
