@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import asyncpg
@@ -39,6 +39,7 @@ async def backtest(
     connection: asyncpg.Connection,
     sets: Sequence[Collection[Rule]],
     categories: Mapping[str, str],
+    intervals: Mapping[str, timedelta],
     *,
     since: datetime,
     until: datetime,
@@ -49,7 +50,7 @@ async def backtest(
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         directory = await load_directory(connection)
         trials = [
-            Backtest(rules, directory, categories, since=since, until=until, calendar=calendar)
+            Backtest(rules, directory, categories, intervals, since=since, until=until, calendar=calendar)
             for rules in sets
         ]
         first, moments = await _read(connection, trials, since - WARM_UP, until, progress)

@@ -155,7 +155,13 @@ def _directory(content: Content, directory: Directory) -> Iterator[Finding]:
             message = _('{dev_eui} is a "{model}", for which there is no decoder')
             hint = did_you_mean(device.model, content.catalogue.models)
             yield Finding("error", subject, message.format(dev_eui=device.dev_eui, model=device.model) + hint)
-    bound = bind(content.rules, directory, content.categories, content.calendar)
+    bound = bind(
+        content.rules,
+        directory,
+        content.categories,
+        calendar=content.calendar,
+        intervals=content.intervals,
+    )
     for problem in bound.problems:
         yield Finding("error", subject, str(problem))
     yield from _unwatched(bound)

@@ -100,8 +100,8 @@ class Result(NamedTuple):
 class Backtest:
     """One set of rules over the past: put everything in with ``see``, oldest first, then ask for the ``results``.
 
-    Places, devices and their limits are what they are today, but every device is where it was: what has been taken
-    down since is watched until then. What a person would have to close ends when it is clear.
+    Places, devices and their limits (the learned ones too) are what they are today, but every device is where it was:
+    what has been taken down since is watched until then. What a person would have to close ends when it is clear.
     """
 
     def __init__(
@@ -109,6 +109,7 @@ class Backtest:
         rules: Collection[Rule],
         directory: Directory,
         categories: Mapping[str, str],
+        intervals: Mapping[str, timedelta] | None = None,
         *,
         since: datetime,
         until: datetime,
@@ -118,7 +119,7 @@ class Backtest:
         self._since = since
         self._until = until
         (_begin, first), *later = [
-            (time, bind(ending, known, categories, calendar))
+            (time, bind(ending, known, categories, calendar=calendar, intervals=intervals))
             for time, known in _as_known(directory, since - WARM_UP, until)
         ]
         self._bound: BoundRules = first

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from smartdorf.alerting.state import AlertKey
 from smartdorf.alerting.windows import longest_gap
 from smartdorf.config.calendar import Calendar
-from smartdorf.config.durations import LONGEST, format_duration
+from smartdorf.config.durations import LONGEST, SECOND, format_duration
 from smartdorf.config.rule import ForEach, Rule
 from smartdorf.config.rules import RuleSet
 from smartdorf.config.schedule import OpenTimes
@@ -22,6 +22,7 @@ from smartdorf.config.windows import LONGEST_WINDOW, USUAL_DAYS
 from smartdorf.directory import Device, Directory, Installation, Place
 from smartdorf.errors import Problem
 from smartdorf.i18n import gettext as _
+from smartdorf.rhythm import start_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +117,12 @@ def bind(
     rules: RuleSet | Collection[Rule],
     directory: Directory,
     categories: Mapping[str, str],
+    *,
     calendar: Calendar | None = None,
+    intervals: Mapping[str, timedelta] | None = None,
 ) -> BoundRules:
-    """Find out who is watched. ``categories``: of each sensor model. ``calendar``: else that of all of Germany.
+    """Find out who is watched. ``categories``: of each sensor model; ``intervals``: how often it reports.
+    ``calendar``: else that of all of Germany.
 
     Given the whole RuleSet, alerts of rules that are just broken stay as they are; of given rules nobody knows.
     """
@@ -129,15 +133,20 @@ def bind(
     calendar = calendar or Calendar()
     by_place = _grouped(directory.installations, lambda i: i.place_id)
     by_device = _grouped(directory.installations, lambda i: i.device_id)
+    silences = {device.id: _silence(device, intervals or {}) for device in directory.devices.values()}
     for rule in rules:
         plan = Plan.of(rule)
         active = OpenTimes(rule.active, calendar) if rule.active is not None else None
         found = [
-            _instance(rule, plan, active, place, None, by_place.get(place.id, ()), by_device, problems)
+            _instance(
+                rule, plan, active, place, None, by_place.get(place.id, ()), by_device, silences, problems
+            )
             for place in directory.places.values()
             if _fits_place(rule.for_each, place)
         ] + [
-            _instance(rule, plan, active, None, device, by_device.get(device.id, ()), by_device, problems)
+            _instance(
+                rule, plan, active, None, device, by_device.get(device.id, ()), by_device, silences, problems
+            )
             for device in directory.devices.values()
             if _fits_device(rule.for_each, device, by_device.get(device.id, ()), categories)
         ]
@@ -201,14 +210,16 @@ def _instance(
     device: Device | None,
     installations: tuple[Installation, ...],
     of_device: Mapping[int, tuple[Installation, ...]],
+    silences: Mapping[int, float],
     problems: list[Problem],
 ) -> Instance:
     subject = place or device
     assert subject is not None
     kind = "place" if place is not None else "device"
-    limits = rule.limits
+    limits = _learned(rule, device, installations, silences)
     if rule.limits.keys() & subject.limits.keys():
         own = rule.limits_for(subject.limits)
+        own = {name: own[name] if name in subject.limits else limit for name, limit in limits.items()}
         wrong = next(rule.contradictions(own), None)
         if wrong is None:
             limits = own
@@ -233,6 +244,35 @@ def _instance(
         quiet_at_uplink=sole is not None and _quiet_at_uplink(rule, plan, template),
         active=active,
     )
+
+
+def _silence(device: Device, intervals: Mapping[str, timedelta]) -> float:
+    """How long a silence of the device is normal, in microseconds."""
+    learned = device.silence
+    if learned is None:
+        learned = start_limit(intervals.get(device.model or "")).limit
+    return learned * SECOND
+
+
+def _learned(
+    rule: Rule,
+    device: Device | None,
+    installations: Collection[Installation],
+    silences: Mapping[int, float],
+) -> Mapping[str, Limit]:
+    """The rule's limits with what was learned of the device; of the slowest one where a place has several.
+
+    The silence of a place is that of its most silent sensor, and it must not be that of one which is never heard
+    more often.
+    """
+    if not any(limit.learned for limit in rule.limits.values()):
+        return rule.limits
+    here = [i.device_id for i in installations if i.valid_to is None] if device is None else [device.id]
+    known = [silences[device_id] for device_id in here if device_id in silences]
+    return {
+        name: limit._replace(value=max(known)) if limit.learned and known else limit
+        for name, limit in rule.limits.items()
+    }
 
 
 def _span(slot: Slot, limits: Mapping[str, Limit]) -> timedelta:

@@ -25,7 +25,7 @@ from smartdorf.alerting.engine import (
     tick,
 )
 from smartdorf.config.calendar import LANDS, Calendar
-from smartdorf.config.durations import parse_duration
+from smartdorf.config.durations import SECOND, parse_duration
 from smartdorf.config.rule import Rule
 from smartdorf.config.rules import TEST_SUFFIX, RuleSet, load_rules
 from smartdorf.config.terms import code_names
@@ -138,19 +138,21 @@ def _read_subjects(script: _Script, node: Node) -> None:
     devices: list[Device] = []
     installations: list[Installation] = []
     for name, place in node["places"].items():
-        place.check_keys(["place_type", "tags", "limits"], ["place_type"])
+        place.check_keys(["place_type", "tags", "limits", "silence"], ["place_type"])
         number = len(devices) + 1
         place_type, tags = place["place_type"].text(), _texts(place["tags"])
         places.append(Place(number, name, name, place_type, "test", tags, limits=_numbers(place["limits"])))
-        devices.append(Device(number, f"{number:016x}", f"{name} sensor", _MODEL))
+        silence = _silence(place["silence"])
+        devices.append(Device(number, f"{number:016x}", f"{name} sensor", _MODEL, silence=silence))
         installations.append(Installation(number, number, _BEFORE))
         script.subjects[name] = ("place", number)
     for name, device in node["devices"].items():
-        device.check_keys(["model", "category", "tags", "limits"])
+        device.check_keys(["model", "category", "tags", "limits", "silence"])
         number = len(devices) + 1
         model = device["model"].text(_MODEL)
         tags, limits = _texts(device["tags"]), _numbers(device["limits"])
-        devices.append(Device(number, f"{number:016x}", name, model, tags, limits=limits))
+        silence = _silence(device["silence"])
+        devices.append(Device(number, f"{number:016x}", name, model, tags, limits=limits, silence=silence))
         script.categories[model] = device["category"].text()
         script.subjects[name] = ("device", number)
     if not script.subjects:
@@ -164,6 +166,17 @@ def _texts(node: Node) -> dict[str, str]:
 
 def _numbers(node: Node) -> dict[str, float]:
     return {name: value.number(0.0) for name, value in node.items()}
+
+
+def _silence(node: Node) -> float | None:
+    """What was learned of the sensor, in seconds."""
+    if node.value is None:
+        return None
+    micros = parse_duration(str(node.plain()))
+    if not micros:
+        node.problem(_("expected how long a silence of it is normal: 90m, 26h, 2d"))
+        return None
+    return micros / SECOND
 
 
 def _read_reading(script: _Script, node: Node, vocabulary: Vocabulary) -> None:
@@ -239,7 +252,7 @@ def _subject(script: _Script, node: Node) -> str | None:
 
 
 def _run(script: _Script, rules: RuleSet) -> RuleTestResult:
-    bound = bind(rules, script.directory, script.categories, script.calendar)
+    bound = bind(rules, script.directory, script.categories, calendar=script.calendar)
     state = EngineState()
     problems: list[Problem] = []
     fired: list[Transition] = []

@@ -118,7 +118,7 @@ def _village(devices: int) -> Directory:
 
 
 def _bound(rules: RuleSet, content: Content, devices: int) -> BoundRules:
-    return bind(rules, _village(devices), content.categories)
+    return bind(rules, _village(devices), content.categories, intervals=content.intervals)
 
 
 def _uplink(number: int, device: int, time: datetime) -> Observation:
@@ -222,7 +222,12 @@ async def _measure_trial(database: Database, content: Content, tell: Tell) -> Tr
         tell(_("trying the rules on {uplinks} uplinks …").format(uplinks=stored))
         started, used = perf_counter(), process_time()
         outcome = await backtest(
-            connection, [content.rules], content.categories, since=begin, until=end + _HOUR
+            connection,
+            [content.rules],
+            content.categories,
+            content.intervals,
+            since=begin,
+            until=end + _HOUR,
         )
         seconds, cpu = perf_counter() - started, process_time() - used
     if outcome.moments != stored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from smartdorf.config.durations import parse_duration
+from smartdorf.config.rule import Rule
 from smartdorf.config.settings import Settings, load_settings
 from smartdorf.errors import UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
@@ -97,6 +98,15 @@ def numbers(pairs: list[str] | None, option: str) -> dict[str, float]:
             message = _("{option} {key}={value}: expected a number, e.g. {option} mounting_height_m=1.8")
             raise UsageError(message.format(option=option, key=key, value=value)) from None
     return result
+
+
+def check_limits(given: Mapping[str, float], rules: Iterable[Rule]) -> None:
+    """Refuse limits that no rule has."""
+    known = {name for rule in rules for name in rule.limits}
+    for name in given:
+        if name not in known:
+            hint = did_you_mean(name, known) or _("; known are {keys}").format(keys=", ".join(sorted(known)))
+            raise UsageError(_('no rule has a limit "{name}"').format(name=name) + hint)
 
 
 def check_parameters(given: Mapping[str, float], known: Mapping[str, Parameter]) -> None:

@@ -14,6 +14,7 @@ from smartdorf.app import load_content
 from smartdorf.cli.context import (
     ConfigOption,
     JsonOption,
+    check_limits,
     check_parameters,
     console,
     key_values,
@@ -23,9 +24,13 @@ from smartdorf.cli.context import (
     settings_or_exit,
     stderr,
 )
+from smartdorf.cli.rhythm_text import sentences, short_text, silence_of
+from smartdorf.config.rules import load_rules
 from smartdorf.config.settings import Settings
+from smartdorf.content import shipped
 from smartdorf.db import directory as db
 from smartdorf.db.pool import connected
+from smartdorf.db.rhythm import fetch_rhythms
 from smartdorf.decoding.manifest import DeviceModel
 from smartdorf.decoding.registry import Catalogue
 from smartdorf.errors import UsageError, did_you_mean
@@ -33,6 +38,7 @@ from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
 from smartdorf.local_time import from_local, moment_text
 from smartdorf.model import DeviceInfo, Quality
+from smartdorf.rhythm import Rhythm, start_limit
 from smartdorf.vocabulary import load_vocabulary, quantity_text
 
 app = typer.Typer(no_args_is_help=True, help="Devices: add them, list them, see what they send.")
@@ -65,6 +71,10 @@ def add(
     name: Annotated[str, typer.Option(help="What people call it.")] = "",
     parameter: Annotated[list[str] | None, typer.Option(help="NAME=NUMBER, e.g. full_distance_m=0.3")] = None,
     tag: Annotated[list[str] | None, typer.Option(help="NAME=VALUE")] = None,
+    limit: Annotated[
+        list[str] | None,
+        typer.Option(help="A rule's limit for this device only, durations in seconds: quiet=7200"),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Say what a device is and where it is; what it has sent so far is decoded by the running service.
@@ -73,8 +83,11 @@ def add(
     """
     settings = settings_or_exit(config)
     eui = normalised_eui(dev_eui)
-    catalogue = load_content(settings).catalogue
+    content = load_content(settings)
+    catalogue = content.catalogue
     parameters, tags = numbers(parameter, "--parameter"), key_values(tag, "--tag")
+    limits = numbers(limit, "--limit")
+    check_limits(limits, content.rules)
 
     async def work() -> tuple[bool, DeviceModel, Mapping[str, float]]:
         async with connected(settings.database.full_dsn) as connection:
@@ -83,7 +96,13 @@ def add(
             check_parameters(parameters, catalogue.models[chosen].parameters)
             async with connection.transaction():  # all of it or nothing
                 new = await db.add_device(
-                    connection, dev_eui=eui, model=chosen, name=name, parameters=parameters, tags=tags
+                    connection,
+                    dev_eui=eui,
+                    model=chosen,
+                    name=name,
+                    parameters=parameters,
+                    tags=tags,
+                    limits=limits,
                 )
                 if place is not None:
                     start = from_local(since) if since is not None else await _first_uplink(connection, eui)
@@ -153,15 +172,18 @@ def list_devices(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the devices, when they were last heard and how many frames are missing.
+    """List the devices, when they were last heard, when they count as silent, and how many frames are missing.
 
     Example: smartdorf devices list --unknown
     """
     settings = settings_or_exit(config)
-    found = run_async(_fetch(settings, unknown=unknown))
-    catalogue = load_content(settings).catalogue
+    found, rhythms = run_async(_fetch(settings, unknown=unknown))
+    content = load_content(settings)
     for row in found:
-        row["candidates"] = catalogue.recognise(_info(row["dev_eui"], row)) if row["model"] is None else []
+        known = row["model"] is not None
+        row["candidates"] = content.catalogue.recognise(_info(row["dev_eui"], row)) if not known else []
+        rhythm = rhythms.get(row.pop("id")) or start_limit(content.intervals.get(row["model"]))
+        row["silence"] = silence_of(row["limits"], rhythm, content.rules) if known else None  # not watched
     if as_json:
         print_json(found)
         return
@@ -171,6 +193,7 @@ def list_devices(
         _("model"),
         _("place"),
         _("last heard"),
+        _("silent after"),
         _("received"),
         _("missing"),
     )
@@ -185,15 +208,16 @@ def list_devices(
             row["model"] or could_be,
             row["places"] or "–",
             heard,
+            short_text(row["silence"]) if row["silence"] else "–",
             str(row["received"]),
             str(row["missing"]),
         )
     console.print(table)
 
 
-async def _fetch(settings: Settings, *, unknown: bool) -> list[dict[str, Any]]:
+async def _fetch(settings: Settings, *, unknown: bool) -> tuple[list[dict[str, Any]], dict[int, Rhythm]]:
     async with connected(settings.database.full_dsn) as connection:
-        return await db.fetch_devices(connection, unknown=unknown)
+        return await db.fetch_devices(connection, unknown=unknown), await fetch_rhythms(connection)
 
 
 @app.command()
@@ -203,18 +227,20 @@ def show(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show one device: what it is, its latest values, its last uplinks and what became of them.
+    """Show one device: what it is, when it counts as silent, its latest values, its last uplinks.
 
     Example: smartdorf devices show 24e124136c012345
     """
     settings = settings_or_exit(config)
     eui = normalised_eui(dev_eui)
 
-    async def work() -> dict[str, Any]:
+    async def work() -> tuple[dict[str, Any], dict[int, Rhythm]]:
         async with connected(settings.database.full_dsn) as connection:
-            return await db.fetch_device_details(connection, eui, uplinks)
+            details = await db.fetch_device_details(connection, eui, uplinks)
+            return details, await fetch_rhythms(connection, [details["id"]])
 
-    found = run_async(work())
+    found, rhythms = run_async(work())
+    found["silence"] = _silence_of_one(settings, found, rhythms.get(found.pop("id")))
     if as_json:
         print_json(found)
         return
@@ -224,6 +250,8 @@ def show(
     if found["firmware"]:
         model += " (" + _("firmware {version}").format(version=found["firmware"]) + ")"
     console.print(f"{model} · {found['places'] or _('at no place')} · {counts}")
+    for sentence in sentences(found["silence"]) if found["silence"] else ():
+        console.print(sentence, highlight=False, soft_wrap=True)
     language, vocabulary = current_language(), load_vocabulary()
     values = Table(_("quantity"), _("channel"), _("value"), _("time"), _("remarks"))
     for row in found["latest"]:
@@ -249,3 +277,12 @@ def show(
         )
         frames.add_row(*(str(cell) for cell in cells))
     console.print(frames)
+
+
+def _silence_of_one(settings: Settings, row: dict[str, Any], learned: Rhythm | None) -> dict[str, Any] | None:
+    """All sensor models are read only where nothing was learned: that takes seconds."""
+    if row["model"] is None:
+        return None  # nobody watches it
+    rhythm = learned or start_limit(load_content(settings).intervals.get(row["model"]))
+    rules = load_rules([shipped("rules"), *settings.content.rules], load_vocabulary())
+    return silence_of(row["limits"], rhythm, rules)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from smartdorf.app import load_content
 from smartdorf.cli.context import (
     ConfigOption,
     JsonOption,
+    check_limits,
     check_parameters,
     console,
     key_values,
@@ -72,7 +72,7 @@ def add(
     # which sensor will hang there is not known yet, so any model's parameter will do
     models = content.catalogue.models.values()
     check_parameters(parameters, {name: p for model in models for name, p in model.parameters.items()})
-    _check_limits(limits, {name for rule in content.rules for name in rule.limits})
+    check_limits(limits, content.rules)
     watched = {kind for rule in content.rules for kind in rule.for_each.place_types}
     if place_type not in watched:
         note = _('no rule watches places of the type "{place_type}"').format(place_type=place_type)
@@ -95,13 +95,6 @@ def add(
 
     new = run_async(work())
     console.print((_("added {slug}") if new else _("changed {slug}")).format(slug=slug))
-
-
-def _check_limits(given: Mapping[str, float], known: Collection[str]) -> None:
-    for name in given:
-        if name not in known:
-            hint = did_you_mean(name, known) or _("; known are {keys}").format(keys=", ".join(sorted(known)))
-            raise UsageError(_('no rule has a limit "{name}"').format(name=name) + hint)
 
 
 @app.command(name="list")

@@ -22,6 +22,7 @@ from smartdorf.config.rule_schema import rule_schema
 from smartdorf.config.rules import RuleSet, load_rules, school_notes
 from smartdorf.config.schedule import Schedule
 from smartdorf.config.settings import Settings, calendar_of, find_settings_file, load_settings
+from smartdorf.config.terms import Limit
 from smartdorf.content import shipped
 from smartdorf.decoding.manifest import CATEGORIES
 from smartdorf.errors import Problem, SettingsError, UsageError
@@ -147,10 +148,7 @@ def _hold_text(hold: Hold) -> str:
 
 
 def _when(rule: Rule) -> str:
-    limits = [
-        f"{name} = {format_duration(limit.value) if limit.is_duration else f'{limit.value:g}'}"
-        for name, limit in rule.limits.items()
-    ]
+    limits = [f"{name} = {_limit_text(limit)}" for name, limit in rule.limits.items()]
     conditions = [f"{_stage_name(stage)}{stage.when.text}" for stage in rule.stages]
     keep = rule.timing.keep
     ends = [_("until it is clear for {duration}").format(duration=_duration(keep))] if keep else []
@@ -175,6 +173,13 @@ def _duration(duration: timedelta) -> str:
 def _only(key: str, schedule: Schedule | None) -> list[str]:
     """``active {days: mo-fr}``, as it stands in a rule file."""
     return [f"{key} {schedule}"] if schedule is not None else []
+
+
+def _limit_text(limit: Limit) -> str:
+    """As it stands in a rule file."""
+    if limit.learned:
+        return "learned"
+    return format_duration(limit.value) if limit.is_duration else f"{limit.value:g}"
 
 
 def _settings(config: Path | None) -> Settings | None:
@@ -242,7 +247,10 @@ def _result_json(result: RuleTestResult) -> dict[str, Any]:
 
 
 def _rule_json(rule: Rule) -> dict[str, Any]:
-    limits = {name: limit.value / (SECOND if limit.is_duration else 1) for name, limit in rule.limits.items()}
+    limits = {
+        name: "learned" if limit.learned else limit.value / (SECOND if limit.is_duration else 1)
+        for name, limit in rule.limits.items()
+    }
     return {
         "name": rule.name,
         "group": rule.group,

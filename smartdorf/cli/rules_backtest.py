@@ -73,6 +73,9 @@ def backtest(
     if outcome.first > begin + timedelta(days=1):
         text = _("Nothing is stored from before {time}.").format(time=_moment(outcome.first))
         stderr.print(text, markup=False, highlight=False)
+    if any(limit.learned for chosen in sets for one in chosen for limit in one.limits.values()):
+        text = _("How long a silence is normal counts as it is known today, not as it was then.")
+        stderr.print(text, markup=False, highlight=False)
     if against is None:
         [results] = outcome.results
         if as_json:
@@ -97,6 +100,7 @@ async def _run(
     roots = [shipped("decoders"), *settings.content.decoders]
     models = load_catalogue(roots, load_vocabulary()).models
     categories = {name: model.category for name, model in models.items()}
+    intervals = {name: model.uplink_interval for name, model in models.items() if model.uplink_interval}
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(_("trying the rules"), total=(end - begin).total_seconds())
 
@@ -108,6 +112,7 @@ async def _run(
                 connection,
                 sets,
                 categories,
+                intervals,
                 since=begin,
                 until=end,
                 progress=progress,

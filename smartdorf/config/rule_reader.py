@@ -15,7 +15,7 @@ from typing import cast
 import msgspec
 
 from smartdorf.config.conditions import compile_condition
-from smartdorf.config.durations import parse_duration
+from smartdorf.config.durations import SECOND, parse_duration
 from smartdorf.config.kleene import any_of
 from smartdorf.config.positions import problem_in
 from smartdorf.config.rule import SEVERITIES, ForEach, Hold, Rule, Severity, Stage, Timing
@@ -25,6 +25,7 @@ from smartdorf.config.terms import FUNCTIONS, Condition, Limit, Scope
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import LANGUAGES
 from smartdorf.i18n import gettext as _
+from smartdorf.rhythm import DEFAULT
 from smartdorf.vocabulary import Vocabulary
 from smartdorf.yaml_source import Node
 
@@ -206,10 +207,13 @@ class RuleReader:
                 message = _('"{name}" means something already; call it otherwise')
                 node.problem_at(name, message.format(name=name))
                 continue
-            if isinstance(value.value, str):
+            if value.value == "learned":
+                limits[name] = Limit(DEFAULT * SECOND, True, learned=True)
+            elif isinstance(value.value, str):
                 duration = parse_duration(value.value)
                 if duration is None:
-                    value.problem(_("expected a number or a duration (30m, 26h, 2d)"))
+                    message = _("expected a number, a duration (30m, 26h, 2d), or: learned")
+                    value.problem(message + did_you_mean(value.value, ["learned"]))
                 limits[name] = Limit(duration or 0, True)
             else:
                 limits[name] = Limit(value.number(0.0), False)

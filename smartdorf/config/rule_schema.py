@@ -79,7 +79,13 @@ def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
                 "type": "object",
                 "description": "Numbers and durations with a name; a place or device may have its own.",
                 "propertyNames": {"pattern": _NAME},
-                "additionalProperties": {"anyOf": [{"type": "number"}, _text(_DURATION, "26h, 30m, 2d")]},
+                "additionalProperties": {
+                    "anyOf": [
+                        {"type": "number"},
+                        _text(_DURATION, "26h, 30m, 2d"),
+                        {"const": "learned", "description": "How long a silence is normal for the device."},
+                    ]
+                },
             },
             **stage,
             "stages": {

@@ -41,10 +41,14 @@ class Slot(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """A number with a name. A duration is in microseconds."""
+    """A number with a name. A duration is in microseconds.
+
+    ``learned``: how long a silence is normal for the device; ``value`` is what holds where nothing is known.
+    """
 
     value: float
     is_duration: bool
+    learned: bool = False
 
 
 class Crossing(NamedTuple):

@@ -117,7 +117,13 @@ async def load_directory(
 
 def bind_rules(content: Content, directory: Directory) -> BoundRules:
     """The rules, with the devices and places that they watch."""
-    return bind(content.rules, directory, content.categories, content.calendar)
+    return bind(
+        content.rules,
+        directory,
+        content.categories,
+        calendar=content.calendar,
+        intervals=content.intervals,
+    )
 
 
 async def _load_ledger(connection: asyncpg.Connection) -> FrameLedger:

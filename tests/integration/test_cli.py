@@ -231,3 +231,25 @@ def test_a_database_that_is_away_is_one_line(smartdorf: Shell, tmp_path: Path):
     said = smartdorf("check", code=1)
     assert "✘ database" in said
     assert "✘ mqtt a" in said
+
+
+def test_a_device_is_shown_with_when_it_counts_as_silent_and_why(smartdorf: Shell):
+    smartdorf("devices", "add", EUI, "--model", "milesight/em400-mud", "--limit", "quiet=93600")
+    with psycopg.connect(smartdorf.dsn, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO device_rhythm (device_id, kind, limit_s, because, interval_s, longest_s, loss, gaps, days) "
+            "SELECT id, 'periodic', 6600, 'interval', 900, 3600, 0.104, 2580, 30 FROM device"
+        )
+    assert smartdorf.json("devices", "show", EUI)["silence"] == {
+        "limit_s": 6600, "because": "interval", "kind": "periodic", "interval_s": 900, "longest_s": 3600, "loss": 0.104,
+        "gaps": 2580, "days": 30, "own_limits_s": {"quiet": 93600},
+    }  # fmt: skip
+    said = run(smartdorf.folder, "devices", "show", EUI, LC_ALL="de_DE.UTF-8").stdout
+    assert said.splitlines()[2:5] == [
+        "Meldet sich alle 15 min (Median aus 2.580 Abständen an 30 Tagen, der längste 1 h, "
+        "10\N{NO-BREAK SPACE}% der Nachrichten verloren).",
+        "Gilt als stumm, wenn 1 h 50 min lang nichts kommt: so viele Nachrichten gehen nicht zufällig verloren.",
+        "Stattdessen gilt sein eigener Grenzwert: quiet = 26 h.",
+    ]
+    (device,) = smartdorf.json("devices", "list")
+    assert (device["silence"]["limit_s"], device["limits"]) == (6600, {"quiet": 93600})
