@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+import smartdorf.config
 from smartdorf.config.rule import ForEach, Hold, Timing
 from smartdorf.config.rules import RuleSet, load_rules
 from smartdorf.vocabulary import load_vocabulary
@@ -209,3 +211,21 @@ def test_a_mistake_is_found_in_every_way_of_writing_a_text(
     (problem,) = load(write(tmp_path / "a.yaml", when=when)).problems
     assert 'unknown name "fulll"' in problem.message
     assert (problem.line, problem.column) == (line, column)
+
+
+READERS = ("rule_reader", "rule", "rules", "conditions", "terms", "expressions", "schedule_reader")
+
+
+def test_every_advice_of_the_loader_is_shown_by_a_file_that_needs_it() -> None:
+    """What nobody has provoked nobody has read."""
+    shown = "\n".join(path.read_text(encoding="utf-8") for path in DATA.glob("*.bad.yaml"))
+    missing = []
+    for name in READERS:
+        source = (Path(smartdorf.config.__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+        for text in re.findall(r'\b_\(\s*(".*?"|\'.*?\')\s*\)', source):
+            advice = ast.literal_eval(text)
+            parts = re.split(r"\{[^{}]*\}", advice.replace("{{", "\x01").replace("}}", "\x02"))
+            parts = [part.replace("\x01", "{").replace("\x02", "}") for part in parts]
+            if not advice.startswith("; ") and not all(part in shown for part in parts):
+                missing.append(f"{name}: {advice}")
+    assert missing == []
