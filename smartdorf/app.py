@@ -39,6 +39,7 @@ from smartdorf.ingest.requests import work_off_requests
 from smartdorf.ingest.source import Source
 from smartdorf.ingest.writer import Writer
 from smartdorf.metrics import Metrics
+from smartdorf.morning import list_what_was_on_trial
 from smartdorf.nightly import clear_out, keep_learning
 from smartdorf.notify.log import LogReceiver
 from smartdorf.notify.mail import MailReceiver
@@ -82,7 +83,7 @@ def load_content(settings: Settings) -> Content:
 
 def _read_rules(settings: Settings, vocabulary: Vocabulary, catalogue: Catalogue) -> RuleSet:
     categories = {model.category for model in catalogue.models.values()}
-    return load_rules(_rule_folders(settings), vocabulary, categories=categories)
+    return load_rules(_rule_folders(settings), vocabulary, categories=categories, modes=settings.rules.modes)
 
 
 def _rule_folders(settings: Settings) -> list[Path]:
@@ -248,6 +249,7 @@ class Service:
                 start(self._watch_rules(pipeline), name="rule files"),
                 start(self._clear_out(), name="nightly"),
                 start(self._keep_learning(), name="rhythms"),
+                start(self._list_trials(), name="list of rules on trial"),
             ]
             await self._stop.wait()
             log.info("service stops")
@@ -364,6 +366,12 @@ class Service:
     async def _keep_learning(self) -> None:
         await self._opened.wait()
         await keep_learning(self._settings.database.full_dsn, self._content.intervals, self._clock)
+
+    async def _list_trials(self) -> None:
+        await self._opened.wait()
+        await list_what_was_on_trial(
+            self._settings.database.full_dsn, lambda: self._content.rules, self._clock
+        )
 
     def _on_notify(self, payload: str) -> None:
         """The directory was changed, work was asked for, or the connection came or went."""

@@ -43,7 +43,7 @@ class Finding:
 
 async def check(settings: Settings, content: Content) -> list[Finding]:
     """Look at everything; each part is looked at even where another one is broken."""
-    findings = [*_content(content), *_receivers(settings, content)]
+    findings = [*_content(content), *_modes(settings, content), *_receivers(settings, content)]
     database, directory = await _database(settings)
     findings += [*database, *_backups(settings, Clock().now())]
     if directory is not None:
@@ -62,6 +62,23 @@ def _content(content: Content) -> Iterator[Finding]:
         models=len(content.catalogue.models), rules=len(content.rules.rules)
     )
     yield Finding("ok", _("content"), counts)
+
+
+def _modes(settings: Settings, content: Content) -> Iterator[Finding]:
+    """Rules that the settings name and nobody has; and those that nobody hears of."""
+    known = {rule.name for rule in content.rules} | content.rules.broken
+    for name, mode in settings.rules.modes.items():
+        if name not in known:
+            message = _('[rules] {mode} names "{name}", and there is no such rule').format(
+                mode=mode, name=name
+            )
+            yield Finding("error", _("content"), message + did_you_mean(name, known))
+    on_trial = [rule.name for rule in content.rules if rule.mode == "shadow"]
+    if on_trial:
+        message = _(
+            "on trial, nobody is told of their alerts: {rules}; see `smartdorf rules readiness` and [rules] live"
+        )
+        yield Finding("note", _("content"), message.format(rules=", ".join(on_trial)))
 
 
 def _receivers(settings: Settings, content: Content) -> Iterator[Finding]:

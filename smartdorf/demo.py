@@ -18,7 +18,9 @@ import asyncpg
 
 from smartdorf.app import Service, load_content
 from smartdorf.clock import Clock
-from smartdorf.config.settings import DatabaseSettings, MqttSettings, Settings, WebSettings
+from smartdorf.config.rules import load_rules
+from smartdorf.config.settings import DatabaseSettings, MqttSettings, RulesSettings, Settings, WebSettings
+from smartdorf.content import shipped
 from smartdorf.db import directory as db_directory
 from smartdorf.db.migrate import migrate
 from smartdorf.db.overview import fetch_counts
@@ -31,6 +33,7 @@ from smartdorf.simulate.ledger import Ledger, Message
 from smartdorf.simulate.publish import publish
 from smartdorf.simulate.stream import simulate
 from smartdorf.simulate.village import Village
+from smartdorf.vocabulary import load_vocabulary
 
 SPEED = 1800  # half an hour each second: a day in less than a minute
 BEGINS = datetime(2026, 10, 24, 5, 0, tzinfo=ZoneInfo("Europe/Berlin"))  # the night to Sunday has 25 hours
@@ -142,10 +145,12 @@ def _until(messages: Iterator[Message], stop: asyncio.Event) -> Iterator[Message
 
 
 def _settings(dsn: str, port: int) -> Settings:
+    rules = tuple(rule.name for rule in load_rules([shipped("rules")], load_vocabulary()))
     return Settings(
         database=DatabaseSettings(dsn=dsn, profile="plain"),
         mqtt=(MqttSettings(name="demo", host="127.0.0.1", port=port, client_id="smartdorf-demo"),),
         web=WebSettings(port=0),
+        rules=RulesSettings(live=rules),  # nobody waits some weeks for what it would have told
     )
 
 

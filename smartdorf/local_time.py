@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from datetime import time as Time  # noqa: N812 - "time" is a moment here
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime, get_timezone
@@ -32,6 +33,15 @@ def local_hour(time: datetime) -> float:
 def days_before(time: datetime, days: int) -> datetime:
     """The same time of day as many days ago, whatever the clocks did in between; in UTC."""
     return (time.astimezone(ZoneInfo(ZONE)) - timedelta(days=days)).astimezone(UTC)
+
+
+def next_time(now: datetime, hour: Time) -> datetime:
+    """When the village's clock shows ``hour`` next."""
+    local = now.astimezone(ZoneInfo(ZONE))
+    today = datetime.combine(local.date(), hour, local.tzinfo)
+    if today <= local:
+        today = datetime.combine(local.date() + timedelta(days=1), hour, local.tzinfo)
+    return today.astimezone(UTC)
 
 
 def from_local(time: datetime) -> datetime:

@@ -5,8 +5,7 @@ learn how often each device reports.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time, timedelta
-from zoneinfo import ZoneInfo
+from datetime import datetime, time, timedelta
 
 import structlog
 
@@ -17,7 +16,7 @@ from smartdorf.db.pool import connected
 from smartdorf.db.retention import Retention, delete_expired
 from smartdorf.db.rhythm import is_due, learn
 from smartdorf.errors import SmartdorfError
-from smartdorf.local_time import ZONE
+from smartdorf.local_time import next_time
 
 log = structlog.get_logger(__name__)
 
@@ -27,11 +26,7 @@ RETRY = 1800.0  # seconds, where the database was away
 
 def next_night(now: datetime) -> datetime:
     """The next time that the village's clock shows ``HOUR``."""
-    local = now.astimezone(ZoneInfo(ZONE))
-    tonight = datetime.combine(local.date(), HOUR, local.tzinfo)
-    if tonight <= local:
-        tonight = datetime.combine(local.date() + timedelta(days=1), HOUR, local.tzinfo)
-    return tonight.astimezone(UTC)
+    return next_time(now, HOUR)
 
 
 async def clear_out(dsn: str, profile: Profile, retention: Retention, clock: Clock) -> None:

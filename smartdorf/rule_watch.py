@@ -80,8 +80,12 @@ def take_over(old: RuleSet, new: RuleSet) -> tuple[RuleSet, RuleChanges]:
     rules = replace(new, rules=(*good.values(), *(before[name] for name in kept)))
     changes = RuleChanges(
         added=sorted(good.keys() - before.keys()),
-        changed=sorted(n for n in good.keys() & before.keys() if good[n].version != before[n].version),
+        changed=sorted(n for n in good.keys() & before.keys() if _differ(good[n], before[n])),
         removed=sorted(before.keys() - good.keys() - set(kept)),
         kept=sorted(kept),
     )
     return rules, changes
+
+
+def _differ(one: Rule, other: Rule) -> bool:
+    return (one.version, one.mode) != (other.version, other.mode)

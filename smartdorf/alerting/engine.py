@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from smartdorf.alerting.binding import BoundRules, Instance, Watchers, bind
+from smartdorf.alerting.explain import because, limits_of
 from smartdorf.alerting.memory import Agenda, Changes, EngineState, Evaluation, Observation, Series, View
 from smartdorf.alerting.moment import Moment, begin_of, is_of, surely_begins_nothing
 from smartdorf.alerting.state import (
@@ -19,8 +22,10 @@ from smartdorf.alerting.state import (
     AlertState,
     Input,
     Kind,
+    Mark,
     Marks,
     Transition,
+    Verdict,
     advance_alert,
     due_of,
 )
@@ -198,22 +203,19 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
     if after is not before:
         view.instances[key] = after
     if kind is not None:
-        told = kind in TOLD
         alert = after or before
         assert alert is not None
-        stage = min(alert.stage, len(rule.stages) - 1)
-        view.transitions.append(
-            Transition(
-                key=key,
-                kind=kind,
-                time=at,
-                since=alert.since,
-                rule_version=rule.version,
-                inputs=moment.inputs() if told else {},
-                summary=summaries(rule, moment.facts(stage)) if told else {},
-                stage=stage,
-            )
+        step = Transition(
+            key=key,
+            kind=kind,
+            time=at,
+            since=alert.since,
+            rule_version=rule.version,
+            stage=min(alert.stage, len(rule.stages) - 1),
         )
+        if kind in TOLD:
+            step = _in_words(step, instance, moment, _mark_of(before, alert, kind, verdict, at))
+        view.transitions.append(step)
     if not (instance.crossings or rule.hold.duration or rule.timing.keep or instance.active is not None):
         return None
     return _next_due(view, instance, after, at, after=at)
@@ -229,6 +231,34 @@ def _until_closing(view: View, instance: Instance, pending: AlertState, at: date
     view.instances[key] = None
     view.transitions.append(Transition(key, "dropped", closing, pending.since, version))
     return None
+
+
+def _in_words(step: Transition, instance: Instance, moment: Moment, mark: Mark) -> Transition:
+    """The step with all that people hear of it."""
+    rule, facts = instance.rule, moment.facts(step.stage)
+    told = replace(step, inputs=moment.inputs(), summary=summaries(rule, facts))
+    if step.kind not in BEGINS:
+        return told
+    slots = moment.slots()
+    return replace(
+        told,
+        limits=limits_of(rule, slots),
+        because=because(rule, step.stage, facts, slots, mark, moment.at),
+    )
+
+
+def _mark_of(
+    before: AlertState | None, alert: AlertState, kind: Kind, verdict: Verdict, at: datetime
+) -> Mark:
+    """Since when what was reached has held; the state itself forgets it with the step."""
+    stage = alert.stage
+    if kind == "fired" and not stage:
+        return Mark(alert.since, alert.readings)
+    rising = before.rising if before is not None else ()
+    mark = rising[stage] if stage < len(rising) else None
+    if mark is None:
+        return Mark(at, 1)
+    return Mark(mark.since, mark.readings + (stage < len(verdict.readings) and verdict.readings[stage]))
 
 
 def _next_due(

@@ -7,7 +7,7 @@ successor has spoken.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import product
 
@@ -172,8 +172,7 @@ class Moment:
 
     def _verdict_of_several(self, *, firing: bool, is_data: bool) -> Verdict:
         rule = self._instance.rule
-        choices: list[list[Choice | None]] = [[*found] or [None] for found in self._choices]
-        combinations = list(product(*choices))
+        combinations = list(product(*self._each_choice()))
         each = [rule.levels(self._filled(chosen)) for chosen in combinations]
         levels = tuple(_any(verdicts) for verdicts in zip(*each, strict=True))
         readings = []
@@ -190,6 +189,10 @@ class Moment:
             clears = _not(_any([_not(rule.clear(self._filled(chosen))) for chosen in combinations]))
         return Verdict(levels, clears, tuple(readings), is_data)
 
+    def _each_choice(self) -> list[list[Choice | None]]:
+        """Of each quantity, the sensors that tell it; None where none does."""
+        return [[*found] or [None] for found in self._choices]
+
     def _filled(self, chosen: Iterable[Choice | None]) -> Slots:
         slots, instance = self._slots.copy(), self._instance
         choices = dict(zip(instance.plan.measured, chosen, strict=True))
@@ -202,6 +205,15 @@ class Moment:
                 None if choice is None else window_of(self._view, instance, window, span, choice, self.at)
             )
         return slots
+
+    def slots(self) -> Slots:
+        """What the decision was made on, in the order of the rule's slots."""
+        return self._filled(self._best)
+
+    def combinations(self) -> Iterator[tuple[dict[str, Choice | None], Slots]]:
+        """The value of one sensor for each quantity, and the slots with them: as the condition is asked."""
+        for chosen in product(*self._each_choice()):
+            yield dict(zip(self._instance.plan.measured, chosen, strict=True)), self._filled(chosen)
 
     # -- to be told ---------------------------------------------------------------------------------------------
 

@@ -79,6 +79,8 @@ class Transition(Struct, frozen=True):
     summary: Mapping[str, str] = {}  # by language
     reason: str | None = None  # where it was not the data: "rule removed" …
     stage: int = 0
+    limits: Mapping[str, float] = {}  # those of its conditions, where it fires; durations in seconds
+    because: Mapping[str, str] = {}  # why it holds, by language
 
 
 class Verdict(NamedTuple):

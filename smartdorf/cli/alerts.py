@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smartdorf.cli import alerts_act
+from smartdorf.cli.alerts_why_not import why_not
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json, run_async, settings_or_exit
 from smartdorf.clock import Clock
 from smartdorf.db import alerts as db
@@ -30,6 +31,7 @@ app.command()(alerts_act.ack)
 app.command()(alerts_act.comment)
 app.command()(alerts_act.resolve)
 app.command()(alerts_act.verdict)
+app.command("why-not")(why_not)
 
 # A value counts as unknown after three missed uplinks; a sensor of unknown habits is given a day.
 MISSED_UPLINKS = 3
@@ -160,7 +162,10 @@ def severity_text(row: AlertRow) -> str:
 
 
 def marks(row: AlertRow) -> Iterator[str]:
-    """What people have said of it: acknowledged, a verdict. And whether it waits for somebody to close it."""
+    """What people have said of it: acknowledged, a verdict. And whether it waits for somebody to close it, or is of
+    a rule on trial."""
+    if row.shadow:
+        yield _("on trial")
     if row.eased_at is not None and row.state == "firing":
         yield _("below the threshold")
     if row.acknowledged is not None and row.state == "firing":
@@ -178,6 +183,8 @@ def told_text(row: AlertRow, now: datetime) -> str:
     """Who was told of the alert as it now stands, and when; what failed is said, too."""
     if row.state == "pending":
         return ""
+    if row.shadow:
+        return _("nobody: on trial")
     kinds = [told.kind for told in row.told]
     if row.state == "resolved":
         kind = "resolved"
@@ -233,6 +240,8 @@ def value_state(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta]
 def why(row: AlertRow) -> str:
     """One sentence: what fired, where, since when and on which values."""
     language = current_language()
+    if row.because:
+        return in_language(row.because, language)
     title = title_of(row)
     what = f"{title}, {row.place or row.device}" if row.place or row.device else title
     text = _("{what}: fired {time}, because the condition had held since {since} ({values}).")
@@ -258,6 +267,11 @@ def alert_page(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta] 
             )
             lines.append(text.format(time=time_text(row.eased_at, language), number=row.id))
         lines.append(_("Last value: {state}").format(state=value_state(row, now, intervals or {})))
+    if row.shadow:
+        text = _(
+            "The rule was on trial, so nobody is told; judge it: `smartdorf alerts verdict {number} true|false|drill`."
+        )
+        lines.append(text.format(number=row.id))
     if row.acknowledged is not None:
         text = _("Acknowledged by {who}, {time}.")
         lines.append(_signed(text, row.acknowledged))
@@ -305,6 +319,7 @@ def _event_name(event: AlertEvent) -> str:
         "acknowledged": _("acknowledged by {who}"),
         "commented": _("{who} says"),
         "verdict": _("{who} judges: {verdict}"),
+        "listed": _("stood in the daily list of rules on trial"),
     }
     stage = in_language(event.stage, current_language())
     return names[event.kind].format(who=event.actor, verdict=verdict_text(event.verdict), stage=stage)
@@ -317,6 +332,7 @@ def _told_line(told: Told, now: datetime) -> str:
         "eased": _("that it is below the threshold"),
         "returned": _("that it fired again"),
         "resolved": _("that it is over"),
+        "listed": _("in the daily list of rules on trial"),
     }
     subject = subjects[told.kind]
     if _has_to_wait(told, now) and told.kind not in ("eased", "resolved"):

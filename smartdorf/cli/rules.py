@@ -14,6 +14,7 @@ from rich.table import Table
 from smartdorf.alerting.ruletest import RuleTestResult, find_rule_tests, run_rule_tests
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json
 from smartdorf.cli.rules_backtest import backtest
+from smartdorf.cli.rules_readiness import readiness
 from smartdorf.clock import Clock
 from smartdorf.config.calendar import Calendar
 from smartdorf.config.durations import SECOND, format_duration
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 app.command()(backtest)
+app.command()(readiness)
 
 PathsArgument = Annotated[
     list[Path] | None,
@@ -158,7 +160,8 @@ def _when(rule: Rule) -> str:
 
 def _tells(rule: Rule) -> str:
     stages = [f"{_stage_name(s)}{', '.join([s.severity, *s.notify])}" for s in rule.stages]
-    return "\n".join([*stages, *_only("send", rule.send)])
+    on_trial = [_("on trial: nobody is told")] if rule.mode == "shadow" else []
+    return "\n".join([*stages, *_only("send", rule.send), *on_trial])
 
 
 def _stage_name(stage: Stage) -> str:
@@ -213,7 +216,8 @@ def schema() -> None:
 def _load(given: Sequence[Path] | None, config: Path | None) -> RuleSet:
     settings = _settings(config)
     receivers = settings.receivers if settings is not None else None
-    return load_rules(_paths(given, settings), load_vocabulary(), receivers=receivers)
+    modes = settings.rules.modes if settings is not None else None
+    return load_rules(_paths(given, settings), load_vocabulary(), receivers=receivers, modes=modes)
 
 
 def _calendar(config: Path | None) -> Calendar:
@@ -276,6 +280,7 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
         "send": str(rule.send) if rule.send is not None else None,
         "severity": rule.severities[-1],
         "notify": rule.notify,
+        "mode": rule.mode,
         "version": rule.version,
         "file": rule.file,
         "line": rule.line,

@@ -38,7 +38,7 @@ from smartdorf.vocabulary import Quantity
 _T = TypeVar("_T")
 _BLANKS = {ord(blank): " " for blank in "\n\r\t"}
 
-_RELATIONS: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
+RELATIONS: dict[type[ast.cmpop], tuple[str, Callable[[float, float], bool]]] = {
     ast.Lt: ("<", operator.lt),
     ast.LtE: ("<=", operator.le),
     ast.Gt: (">", operator.gt),
@@ -86,7 +86,7 @@ def compile_condition(text: str, scope: Scope, report: Report) -> Condition | No
     tree = parse_expression(flat, report_at)
     if tree is None:
         return None
-    compiler = _Compiler(flat, scope, report_at)
+    compiler = Compiler(flat, scope, report_at)
     try:
         truth = compiler.truth(tree)
     except _RefusedError:
@@ -97,7 +97,7 @@ def compile_condition(text: str, scope: Scope, report: Report) -> Condition | No
     return Condition(text, truth, tuple(compiler.crossings), frozenset(compiler.used))
 
 
-class _Compiler:
+class Compiler:
     """Compiles one tree. A method returns what it made or raises _RefusedError after having reported why not."""
 
     def __init__(self, text: str, scope: Scope, report: Report) -> None:
@@ -159,9 +159,9 @@ class _Compiler:
     def _pair(
         self, left_node: ast.expr, left: _Value, operation: ast.cmpop, right_node: ast.expr, right: _Value
     ) -> Truth:
-        if type(operation) not in _RELATIONS:
+        if type(operation) not in RELATIONS:
             raise self.refuse(left_node, _("compare with <, <=, >, >=, == or !="))
-        sign, relation = _RELATIONS[type(operation)]
+        sign, relation = RELATIONS[type(operation)]
         self._fit(right_node, left, right)
         if left.fixed and right.fixed:
             raise self.refuse(left_node, _("these are two constants: it always holds, or never"))

@@ -18,6 +18,8 @@ from smartdorf.vocabulary import Quantity
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES = ("info", "warning", "critical")
 SubjectKind = Literal["place", "device"]
+Mode = Literal["shadow", "live"]  # on trial: alerts are kept and shown, and nobody is told of them
+MODES = ("shadow", "live")
 
 
 class Hold(NamedTuple):
@@ -66,7 +68,7 @@ _Sample = tuple[float, list[float | None]]  # a value, and the slots filled with
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One alert rule. Texts are by language; ``version`` changes with every change of the definition."""
+    """One alert rule. Texts are by language; ``version`` changes with every change of the definition but its mode."""
 
     name: str
     group: str
@@ -88,6 +90,7 @@ class Rule:
     quantities: Mapping[str, Quantity]  # those that it uses
     active: Schedule | None = None  # when the condition counts; None: always
     send: Schedule | None = None  # when it may be told; None: at once
+    mode: Mode = "shadow"
 
     @property
     def hold(self) -> Hold:

@@ -18,7 +18,7 @@ from smartdorf.config.conditions import compile_condition
 from smartdorf.config.durations import SECOND, parse_duration
 from smartdorf.config.kleene import any_of
 from smartdorf.config.positions import problem_in
-from smartdorf.config.rule import SEVERITIES, ForEach, Hold, Rule, Severity, Stage, Timing
+from smartdorf.config.rule import MODES, SEVERITIES, ForEach, Hold, Mode, Rule, Severity, Stage, Timing
 from smartdorf.config.schedule import Schedule
 from smartdorf.config.schedule_reader import read_schedule, read_send
 from smartdorf.config.terms import FUNCTIONS, Condition, Limit, Scope
@@ -48,6 +48,7 @@ _KEYS = (
     "action",
     "active",
     "send",
+    "mode",
 )
 
 
@@ -119,6 +120,7 @@ class RuleReader:
             },
             active=active,
             send=send,
+            mode=cast(Mode, node["mode"].one_of(MODES, "shadow")),
         )
         for key, message in rule.contradictions(rule.limits) if all_compiled else ():
             _named(node, key, scope).problem(message)
@@ -370,7 +372,6 @@ def _check_placeholders(node: Node, text: str, known: Collection[str] | None) ->
 
 
 def _version(node: Node) -> str:
-    """The same for the same definition, whatever its layout."""
-    return hashlib.blake2b(
-        msgspec.json.encode(node.plain(), order="deterministic"), digest_size=6
-    ).hexdigest()
+    """The same for the same definition, whatever its layout; whether people are told of it is no part of it."""
+    definition = {key: value.plain() for key, value in node.items() if key != "mode"}
+    return hashlib.blake2b(msgspec.json.encode(definition, order="deterministic"), digest_size=6).hexdigest()

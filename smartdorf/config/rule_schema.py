@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smartdorf.config.rule import SEVERITIES
+from smartdorf.config.rule import MODES, SEVERITIES
 from smartdorf.config.schedule_reader import NUMBERS
 from smartdorf.config.terms import FUNCTIONS
 
@@ -112,6 +112,10 @@ def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
             "send": {
                 **_object(_schedule() | {"outside": {"const": "wait"}}),
                 "description": "When it may be told. What fires outside of it waits.",
+            },
+            "mode": {
+                "enum": list(MODES),
+                "description": "shadow (the default): alerts are kept and shown, and nobody is told; live: told.",
             },
         },
         ["alert", "for_each", "summary"],

@@ -6,13 +6,13 @@ devices, places and alerts: ``alerting/`` gives the rules their life.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
 from smartdorf.config.calendar import Calendar, school_note
-from smartdorf.config.rule import Rule
+from smartdorf.config.rule import Mode, Rule
 from smartdorf.config.rule_reader import RuleReader
 from smartdorf.content import shipped
 from smartdorf.errors import Problem
@@ -65,19 +65,22 @@ def load_rules(
     receivers: Collection[str] | None = None,
     categories: Collection[str] | None = None,
     bilingual: Path | None = None,
+    modes: Mapping[str, Mode] | None = None,
 ) -> RuleSet:
     """Read all rule files. A broken rule is left out and reported; the others work.
 
     ``receivers`` and ``categories``, where given, are all that a rule may name. Rules below ``bilingual`` (by
-    default those that ship with smartdorf) must have their texts in both languages.
+    default those that ship with smartdorf) must have their texts in both languages. ``modes``: by the rule's name,
+    what counts instead of its own.
     """
+    modes = modes or {}
     bilingual = bilingual or shipped("rules")
     loader = _Loader()
     for path in paths:
         reader = RuleReader(vocabulary, receivers, categories, both_languages=path == bilingual)
         loader.add(path, reader)
     return RuleSet(
-        tuple(loader.rules.values()),
+        tuple(replace(rule, mode=modes.get(rule.name, rule.mode)) for rule in loader.rules.values()),
         tuple(sorted(loader.problems)),
         tuple(sorted(loader.notes)),
         frozenset(loader.broken),

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 from smartdorf.config.calendar import Calendar, load_calendar, unknown_land, wrong_date
+from smartdorf.config.rule import Mode
 from smartdorf.config.settings_advice import MisplacedError, field_at, problem_of, syntax_problem
 from smartdorf.errors import Problem, SettingsError
 from smartdorf.i18n import gettext as _
@@ -168,6 +169,27 @@ class ContentSettings(_Section):
     school_holidays: tuple[Path, ...] = ()  # files, for years that smartdorf does not know
 
 
+class RulesSettings(_Section):
+    """Which rules tell people (``live``) and which are on trial (``shadow``), whatever their files say."""
+
+    live: tuple[str, ...] = ()
+    shadow: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> RulesSettings:
+        for number, name in enumerate(self.shadow):
+            if name in self.live:
+                message = _('"{name}" stands in live and in shadow: it can be only one of them')
+                raise MisplacedError(message.format(name=name), "shadow", number)
+        return self
+
+    @property
+    def modes(self) -> dict[str, Mode]:
+        """By the rule's name."""
+        live: dict[str, Mode] = dict.fromkeys(self.live, "live")
+        return {**live, **dict.fromkeys(self.shadow, "shadow")}
+
+
 class LogSettings(_Section):
     """Structured logs: JSON for machines, text for a terminal."""
 
@@ -215,6 +237,7 @@ class Settings(_Section):
     backup: BackupSettings = BackupSettings()
     content: ContentSettings = ContentSettings()
     village: VillageSettings = VillageSettings()
+    rules: RulesSettings = RulesSettings()
     log: LogSettings = LogSettings()
 
     @model_validator(mode="after")

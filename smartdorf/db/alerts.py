@@ -28,7 +28,7 @@ class Told(NamedTuple):
     """What became of telling one receiver of one transition."""
 
     receiver: str
-    kind: str  # fired | raised | eased | returned | resolved
+    kind: str  # fired | raised | eased | returned | resolved | listed
     state: str  # waiting | sent | skipped | failed
     attempts: int
     next_attempt_at: datetime
@@ -68,12 +68,15 @@ class AlertRow(NamedTuple):
     told: tuple[Told, ...] = ()
     acknowledged: Act | None = None
     verdict: Act | None = None  # the last one
+    shadow: bool = False  # its rule was on trial when it opened: nobody is told
+    limits: Mapping[str, float] = {}  # those it was decided with; durations in seconds
+    because: Mapping[str, str] = {}  # why it holds, in one sentence, by language
 
 
 class AlertEvent(NamedTuple):
     """One step in the history of an alert."""
 
-    kind: str  # fired | raised | eased | returned | resolved | acknowledged | commented | verdict
+    kind: str  # fired | raised | eased | returned | resolved | acknowledged | commented | verdict | listed
     time: datetime
     recorded_at: datetime
     summary: Mapping[str, str]
@@ -141,7 +144,8 @@ def _last_value(inputs: str) -> str:
 
 _ALERTS = f"""
     SELECT a.id, a.state, a.rule, a.severity, a.since, a.fired_at, a.resolved_at, a.title::text, a.summary::text,
-           a.action::text, a.inputs::text, a.stage::text, a.eased_at, subject.place, subject.device, subject.models,
+           a.action::text, a.inputs::text, a.stage::text, a.eased_at, a.shadow, a.limits::text,
+           a.because::text, subject.place, subject.device, subject.models,
            {_last_value("a.inputs")} AS last_value_at
     FROM alert a {names_of_subject("a", "a.fired_at")}
 """
@@ -155,7 +159,7 @@ _ONE = _ALERTS + "WHERE a.id = $1"
 _PENDING = f"""
     SELECT NULL::bigint AS id, 'pending' AS state, s.rule, '' AS severity, s.since, NULL::timestamptz AS fired_at,
            NULL::timestamptz AS resolved_at, '{{}}' AS title, '{{}}' AS summary, '{{}}' AS action, '{{}}' AS inputs,
-           '{{}}' AS stage,
+           '{{}}' AS stage, false AS shadow, '{{}}' AS limits, '{{}}' AS because,
            subject.place, subject.device, subject.models, {_last_value("'{}'::jsonb")} AS last_value_at
     FROM rule_state s {names_of_subject("s", "s.since")}
     WHERE s.phase = 'pending' ORDER BY s.since
@@ -192,6 +196,19 @@ async def fetch_since(connection: asyncpg.Connection, time: datetime) -> list[Al
 async def find_alert(connection: asyncpg.Connection, alert_id: int) -> AlertRow | None:
     rows = await _with_told(connection, await connection.fetch(_ONE, alert_id))
     return rows[0] if rows else None
+
+
+_FIND_OPEN = """
+    SELECT id, shadow FROM alert WHERE rule = $1 AND subject_kind = $2 AND subject_id = $3 AND state = 'firing'
+"""
+
+
+async def find_open(
+    connection: asyncpg.Connection, rule: str, kind: str, subject_id: int
+) -> tuple[int, bool] | None:
+    """The open alert of a rule at one place or device, and whether nobody is told of it."""
+    row = await connection.fetchrow(_FIND_OPEN, rule, kind, subject_id)
+    return (row["id"], row["shadow"]) if row is not None else None
 
 
 async def fetch_pending(connection: asyncpg.Connection) -> list[AlertRow]:
@@ -245,6 +262,7 @@ async def _with_told(connection: asyncpg.Connection, rows: list[asyncpg.Record])
 
 
 def _alert(row: asyncpg.Record) -> AlertRow:
-    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action", "stage")}
+    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action", "stage", "because")}
+    limits = msgspec.json.decode(row["limits"], type=dict[str, float])
     inputs, models = read_inputs(row["inputs"]), tuple(row["models"])
-    return AlertRow(**{**row, **texts, "inputs": inputs, "models": models})
+    return AlertRow(**{**row, **texts, "limits": limits, "inputs": inputs, "models": models})

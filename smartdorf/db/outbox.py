@@ -34,7 +34,7 @@ class OutboxRow(NamedTuple):
     attempts: int
     stale: bool
     told: bool  # this receiver was told that the alert fired
-    kind: str  # fired | raised | eased | returned | resolved
+    kind: str  # fired | raised | eased | returned | resolved | listed
     time: datetime  # event time of the transition
     reason: str | None
     alert_id: int

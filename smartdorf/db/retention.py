@@ -161,7 +161,9 @@ async def empty_alerts(connection: Connection, alerts: list[int]) -> None:
         "WHERE a.id = e.alert_id AND a.id = ANY(%s)",
         (alerts,),
     )
-    await connection.execute("UPDATE alert SET inputs = '{}', summary = title WHERE id = ANY(%s)", (alerts,))
+    await connection.execute(
+        "UPDATE alert SET inputs = '{}', because = '{}', summary = title WHERE id = ANY(%s)", (alerts,)
+    )
 
 
 async def _drop_empty_past(connection: Connection, before: datetime) -> None:

@@ -68,6 +68,20 @@ def _fits(alert: str, subject: str) -> str:
     """
 
 
+_COVERING_SUBJECT = f"""
+    SELECT s.id, s.until FROM (VALUES ($1::text, $2::text, $3::bigint)) a (rule, subject_kind, subject_id)
+    {names_of_subject("a", "$4")} CROSS JOIN LATERAL ({covering("a", "subject", "$4")}) s
+"""
+
+
+async def covering_subject(
+    connection: asyncpg.Connection, rule: str, kind: str, subject_id: int, now: datetime
+) -> tuple[int, datetime] | None:
+    """The silence that an alert of the rule would fall under now, and until when."""
+    row = await connection.fetchrow(_COVERING_SUBJECT, rule, kind, subject_id, now)
+    return (row["id"], row["until"]) if row is not None else None
+
+
 _ADD = """
     INSERT INTO silence (created_at, created_by, reason, until, rule, place_id, device_id, place_type, tags)
     VALUES ($1, $2, $3, $4, nullif($5, ''), (SELECT id FROM place WHERE slug = $6),

@@ -60,6 +60,9 @@ class Change(NamedTuple):
     receivers: Collection[str]
     stale: bool
     tell_at: datetime | None = None  # when it may be told; None: at once
+    shadow: bool = False  # of an alert that opens: its rule is on trial
+    limits: Mapping[str, float] = {}  # durations in seconds
+    because: Mapping[str, str] = {}  # why it holds, by language
 
 
 # Kinds of events that tell of something bad; whoever was to hear of one hears of the end.
@@ -67,25 +70,27 @@ BEGINS = "('fired', 'raised', 'returned')"
 
 _OPEN_ALERT = """
     INSERT INTO alert (rule, rule_version, subject_kind, subject_id, severity, stage, state, since, fired_at, title,
-                       summary, action, inputs)
-    VALUES ($1, $2, $3, $4, $5, $6::jsonb, 'firing', $7, $8, $9::jsonb, $10::jsonb, $11::jsonb, $12::jsonb)
-    RETURNING id
+                       summary, action, inputs, limits, because, shadow)
+    VALUES ($1, $2, $3, $4, $5, $6::jsonb, 'firing', $7, $8, $9::jsonb, $10::jsonb, $11::jsonb, $12::jsonb,
+            $13::jsonb, $14::jsonb, $15)
+    RETURNING id, shadow
 """
 # It says what holds now; how it began stands in its history.
 _RAISE_ALERT = """
-    UPDATE alert SET severity = $4, stage = $5::jsonb, summary = $6::jsonb, inputs = $7::jsonb, eased_at = NULL
+    UPDATE alert SET severity = $4, stage = $5::jsonb, summary = $6::jsonb, inputs = $7::jsonb, limits = $8::jsonb,
+                     because = $9::jsonb, eased_at = NULL
     WHERE rule = $1 AND subject_kind = $2 AND subject_id = $3 AND state = 'firing'
-    RETURNING id
+    RETURNING id, shadow
 """
 _EASE_ALERT = """
     UPDATE alert SET eased_at = $4
     WHERE rule = $1 AND subject_kind = $2 AND subject_id = $3 AND state = 'firing'
-    RETURNING id
+    RETURNING id, shadow
 """
 _CLOSE_ALERT = """
     UPDATE alert SET state = 'resolved', resolved_at = $4
     WHERE rule = $1 AND subject_kind = $2 AND subject_id = $3 AND state = 'firing'
-    RETURNING id
+    RETURNING id, shadow
 """
 _ADD_EVENT = """
     INSERT INTO alert_event (alert_id, kind, time, recorded_at, summary, inputs, reason, severity, stage)
@@ -104,10 +109,14 @@ _ADD_TO_OUTBOX = """
 
 
 async def record_change(connection: asyncpg.Connection, change: Change, now: datetime) -> None:
-    """Open, change or close the alert, add to its history, and put one line per receiver into the outbox."""
-    alert_id = await _change_alert(connection, change)
-    if alert_id is None:  # closed in the database itself: there is nobody to tell
+    """Open, change or close the alert, add to its history, and put one line per receiver into the outbox.
+
+    An alert that opened while its rule was on trial is told to nobody, whatever the rule is by now.
+    """
+    found = await _change_alert(connection, change)
+    if found is None:  # closed in the database itself: there is nobody to tell
         return
+    alert_id, shadow = found
     begins = change.kind in ("fired", "raised", "returned")
     event_id = await connection.fetchval(
         _ADD_EVENT,
@@ -121,6 +130,8 @@ async def record_change(connection: asyncpg.Connection, change: Change, now: dat
         change.severity if begins else None,
         json_text(change.stage),
     )
+    if shadow:
+        return
     tell_at = change.tell_at or now
     if begins:
         await connection.execute(_ADD_TO_OUTBOX, event_id, list(change.receivers), change.stale, tell_at)
@@ -128,13 +139,13 @@ async def record_change(connection: asyncpg.Connection, change: Change, now: dat
         await tell_the_end(connection, event_id, alert_id, tell_at, stale=change.stale)
 
 
-async def _change_alert(connection: asyncpg.Connection, change: Change) -> int | None:
-    """Returns its id, or None where there is none that is open."""
+async def _change_alert(connection: asyncpg.Connection, change: Change) -> tuple[int, bool] | None:
+    """Returns its id and whether nobody is told of it; None where there is none that is open."""
     which = (change.rule, change.subject_kind, change.subject_id)
     summary, inputs, stage = (json_text(part) for part in (change.summary, change.inputs, change.stage))
-    found: int | None
+    reasons = (json_text(change.limits), json_text(change.because))
     if change.kind == "fired":
-        found = await connection.fetchval(
+        found = await connection.fetchrow(
             _OPEN_ALERT,
             change.rule,
             change.rule_version,
@@ -147,14 +158,18 @@ async def _change_alert(connection: asyncpg.Connection, change: Change) -> int |
             summary,
             json_text(change.action),
             inputs,
+            *reasons,
+            change.shadow,
         )
     elif change.kind in ("raised", "returned"):
-        found = await connection.fetchval(_RAISE_ALERT, *which, change.severity, stage, summary, inputs)
+        found = await connection.fetchrow(
+            _RAISE_ALERT, *which, change.severity, stage, summary, inputs, *reasons
+        )
     elif change.kind == "eased":
-        found = await connection.fetchval(_EASE_ALERT, *which, change.time)
+        found = await connection.fetchrow(_EASE_ALERT, *which, change.time)
     else:
-        found = await connection.fetchval(_CLOSE_ALERT, *which, change.time)
-    return found
+        found = await connection.fetchrow(_CLOSE_ALERT, *which, change.time)
+    return (found["id"], found["shadow"]) if found is not None else None
 
 
 async def tell_the_end(

@@ -96,7 +96,7 @@ async def load_memory(connection: asyncpg.Connection, content: Content) -> Memor
         ledger=await _load_ledger(connection),
         series=await _load_series(connection, content, latest),
         rules=rules,
-        state=await _load_state(connection, latest, rules),
+        state=await load_state(connection, latest, rules),
     )
 
 
@@ -165,9 +165,10 @@ async def _load_series(
     return SeriesLedger(known)
 
 
-async def _load_state(
+async def load_state(
     connection: asyncpg.Connection, rows: Iterable[LatestValue], rules: BoundRules
 ) -> EngineState:
+    """What the rules remember. ``rows``: the newest value of each series."""
     instances = dict(map(state_of, await db_state.fetch_rule_state(connection)))
     latest = {(row.device_id, row.channel, row.metric): (row.value, row.time) for row in rows}
     return EngineState(

@@ -21,6 +21,7 @@ from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.db.directory import save_firmware
 from smartdorf.db.stages import COPY_FROM, DeviceEventRow, QuarantineRow, UplinkRow
+from smartdorf.db.trials import save_trials
 from smartdorf.decoding.registry import decode_uplink
 from smartdorf.directory import Device, Directory
 from smartdorf.errors import DatabaseUnavailableError, DataRejectedError, SmartdorfError
@@ -312,6 +313,8 @@ class Pipeline:
             memory = await self.writer.reload_directory()
             now = self._clock.now()
             await self._write_evaluation(memory, reconcile(memory.rules, memory.state, now), now)
+            async with self.writer.transaction() as connection:
+                await _note_trials(connection, memory, now)
 
         async with self.writer.turn:
             await self.writer.patiently(work)
@@ -356,6 +359,14 @@ class Pipeline:
         newest = max((row.ns_time for row in stored if row.ns_time is not None), default=None)
         if newest is not None:
             self._metrics.lag.set((self._clock.now() - newest).total_seconds())
+
+
+async def _note_trials(connection: asyncpg.Connection, memory: Memory, now: datetime) -> None:
+    """Which rules are on trial. That of a rule which is only broken goes on."""
+    on_trial = [rule.name for rule in memory.rules.rules.values() if rule.mode == "shadow"]
+    files = memory.rules.kept
+    kept = files.broken - memory.rules.rules.keys() if files is not None and files.complete else None
+    await save_trials(connection, on_trial, now, kept=kept)
 
 
 def _event_rows(items: Iterable[Item]) -> list[DeviceEventRow]:

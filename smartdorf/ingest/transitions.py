@@ -79,4 +79,7 @@ def _change(transition: Transition, rules: BoundRules, now: datetime) -> Change:
         receivers=stage.notify if stage is not None else (),
         stale=now - transition.time > STALE,
         tell_at=rules.tell_at(transition.key.rule, now),
+        shadow=rule is not None and rule.mode == "shadow",
+        limits=transition.limits,
+        because=transition.because,
     )

@@ -117,6 +117,8 @@ def _notify(url: str, message: Notification) -> str:
 
     if message.kind in ("eased", "resolved"):
         kind = NotifyType.SUCCESS
+    elif message.kind == "listed":
+        kind = NotifyType.INFO
     else:
         kind = NotifyType.FAILURE if message.severity == "critical" else NotifyType.WARNING
     text = f"{body(message)}\n\n-- \n{footer(message)}\n"

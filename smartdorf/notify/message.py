@@ -6,7 +6,7 @@ Pure. The first line says what and where; then what to do; then since when and w
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from babel.numbers import format_decimal
 
@@ -22,20 +22,34 @@ SUBJECT_LENGTH = 70  # what a phone shows of it, and what no mail server folds
 def subject(message: Notification) -> str:
     """At most 70 characters: how urgent, what, where."""
     _ = translations(message.language).gettext
+    if message.kind == "listed":
+        return _shortened(_would_have_told(message))
     title = f"{message.title} ({message.stage})" if message.stage else message.title
     text = f"{title}: {message.where}" if message.where else title
-    if message.together:
+    if message.after_outage:
+        titles = ", ".join(dict.fromkeys(entry.title for entry in message.together))
+        text = _("{count} alerts after an outage: {titles}")
+        text = text.format(count=len(message.together), titles=titles)
+    elif message.together:
         text = f"{len(message.together)} × {text}"
     if message.kind in ("fired", "raised") and message.severity == "critical":
         text = _("Urgent: {text}").format(text=text)
     else:
         text = _in_front(message, text)
+    return _shortened(text)
+
+
+def _shortened(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= SUBJECT_LENGTH else text[: SUBJECT_LENGTH - 1].rstrip() + "…"
 
 
 def body(message: Notification) -> str:
     """The message itself, without subject and footer."""
+    if message.kind == "listed":
+        return _body_of_list(message)
+    if message.after_outage:
+        return _body_after_outage(message)
     if message.together:
         return _body_of_several(message)
     _ = translations(message.language).gettext
@@ -64,16 +78,66 @@ def _body_of_several(message: Notification) -> str:
     first = [_in_front(message, text)]
     if message.kind not in ("eased", "resolved") and message.action:
         first.append(message.action)
-    lines = []
-    for entry in message.together:
-        line = f"– {entry.where or entry.title}: {time_text(entry.time, language)}"
-        if entry.summary:
-            line += f", {entry.summary}"
-        if entry.over_since is not None:
-            over = _("Meanwhile over: {time}").format(time=time_text(entry.over_since, language))
-            line += f" ({over})"
-        lines.append(line)
+    lines = [_line(entry, entry.where or entry.title, entry.time) for entry in message.together]
     return "\n".join([*first, "", *lines])
+
+
+def _line(entry: Notification, what: str, time: datetime) -> str:
+    """One of several."""
+    _ = translations(entry.language).gettext
+    line = f"– {what}: {time_text(time, entry.language)}"
+    if entry.summary:
+        line += f", {entry.summary}"
+    if entry.over_since is not None:
+        over = _("Meanwhile over: {time}").format(time=time_text(entry.over_since, entry.language))
+        line += f" ({over})"
+    return line
+
+
+def _named(entry: Notification) -> str:
+    """``Container full (overfull), Glas Kirchplatz``."""
+    title = f"{entry.title} ({entry.stage})" if entry.stage else entry.title
+    return f"{title}, {entry.where}" if entry.where else title
+
+
+def _body_after_outage(message: Notification) -> str:
+    """Of whatever rules, the worst first; what to do stands once for each rule."""
+    _ = translations(message.language).gettext
+    text = _("{count} alerts from the time of an outage still hold; what is over by now is not told.")
+    lines, said = [text.format(count=len(message.together)), ""], set()
+    for entry in message.together:
+        line = _line(entry, _named(entry), entry.time)
+        if entry.severity == "critical":
+            line = "– " + _("Urgent: {text}").format(text=line.removeprefix("– "))
+        lines.append(line)
+        if entry.action and (entry.rule, entry.action) not in said:
+            lines.append(f"  {entry.action}")
+        said.add((entry.rule, entry.action))
+    return "\n".join(lines)
+
+
+def _would_have_told(message: Notification) -> str:
+    count = len(message.together) or 1
+    text = translations(message.language).ngettext(
+        "What the rules on trial would have told: {count} alert",
+        "What the rules on trial would have told: {count} alerts",
+        count,
+    )
+    return text.format(count=count)
+
+
+def _body_of_list(message: Notification) -> str:
+    """What nobody has judged yet; each with the command that does."""
+    _ = translations(message.language).gettext
+    lines = [
+        _would_have_told(message),
+        _("Nobody was told when they fired. Was it right? Please judge each of them:"),
+        "",
+    ]
+    for entry in message.together or (message,):
+        lines.append(_line(entry, _named(entry), entry.since))
+        lines.append(f"  smartdorf alerts verdict {entry.alert_id} true|false|drill")
+    return "\n".join(lines)
 
 
 def footer(message: Notification) -> str:

@@ -19,7 +19,7 @@ class Notification:
     alert_id: int
     rule: str
     severity: str
-    kind: str  # fired | raised | eased | returned | resolved
+    kind: str  # fired | raised | eased | returned | resolved | listed (of a rule on trial)
     title: str
     summary: str
     action: str
@@ -33,7 +33,12 @@ class Notification:
     stale: bool = False  # happened long before it was known here
     link: str = ""
     stage: str = ""  # its name, where the rule has stages
-    together: tuple[Notification, ...] = ()  # several alerts of one rule in one message: each of them
+    together: tuple[Notification, ...] = ()  # several alerts in one message: each of them
+
+    @property
+    def after_outage(self) -> bool:
+        """It tells what happened while nobody could be told, of whatever rules."""
+        return bool(self.together) and self.stale and self.kind not in ("eased", "resolved")
 
     @property
     def where(self) -> str:

@@ -19,6 +19,7 @@ groups:
         for: 5s
         severity: warning
         notify: [warden]
+        mode: live
         summary: {de: "{place} ist belegt", en: "{place} is taken"}
 """
 AT_ONCE = BAY_TAKEN.replace("        for: 5s\n", "")

@@ -23,6 +23,7 @@ SILENT = """
         when: silent_for() > "2s"
         severity: info
         notify: [warden]
+        mode: live
         summary: {de: "{place} ist stumm", en: "{place} is silent"}
 """
 

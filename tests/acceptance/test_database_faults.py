@@ -39,6 +39,7 @@ groups:
         for: 3 readings
         severity: warning
         notify: [it]
+        mode: live
         summary: {de: "{air_temperature_c}", en: "{air_temperature_c}"}
 """
 

@@ -33,6 +33,7 @@ groups:
         for: 2 readings
         severity: warning
         notify: [bauhof]
+        mode: live
         summary: {{de: "{{place}}: {{fill_level_pct}} voll", en: "{{place}}: {{fill_level_pct}} full"}}
 """
 BEGIN = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=10)

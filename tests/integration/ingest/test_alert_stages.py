@@ -1,6 +1,7 @@
 """Stages, and alerts that a person has to close, on a real database: from the uplink to what people are told."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from smartdorf.errors import UsageError
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.requests import work_off_requests
 from smartdorf.vocabulary import load_vocabulary
-from tests.integration.ingest.test_pipeline import Bench, em400, onboard, opened, uplink
-from tests.support.alerts import Recorder
+from tests.integration.ingest.test_pipeline import LATER, Bench, em400, onboard, opened, uplink
+from tests.support.alerts import ManualClock, Recorder
 from tests.support.notifier import running
 from tests.support.postgres import Database
 
@@ -36,6 +37,7 @@ groups:
             notify: [bauhof, it]
         clear: fill_level_pct < emptied
         close: by hand
+        mode: live
         summary: {de: "{place} {stage}: {fill_level_pct}", en: "{place} {stage}: {fill_level_pct}"}
 """
 
@@ -56,8 +58,9 @@ def level(hour: int, percent: int) -> dict[str, object]:
 
 
 async def tell(database: Database, *receivers: Recorder) -> None:
-    """Hand over all that is in the outbox."""
-    async with running(database.dsn, *receivers), connected(database.dsn) as connection:
+    """Hand over all that is in the outbox: it has been caught up for a while."""
+    clock = ManualClock(LATER + timedelta(minutes=5))
+    async with running(database.dsn, *receivers, clock=clock), connected(database.dsn) as connection:
         for _ in range(500):
             if await connection.fetchval("SELECT count(*) FROM outbox WHERE state = 'waiting'") == 0:
                 return

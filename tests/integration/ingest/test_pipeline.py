@@ -47,6 +47,7 @@ groups:
         for: 2 readings
         severity: warning
         notify: [bauhof]
+        mode: live
         summary: {de: "{place}: {fill_level_pct} voll", en: "{place}: {fill_level_pct} full"}
 """
 

@@ -23,6 +23,7 @@ groups:
         when: rate(fill_level_pct, "3h") > 5
         severity: warning
         notify: [bauhof]
+        mode: live
         summary: {de: "{place}: {rate_fill_level_pct}", en: "{place}: {rate_fill_level_pct}"}
 """
 

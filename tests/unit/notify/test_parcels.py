@@ -64,6 +64,74 @@ def test_a_silence_says_who_and_why() -> None:
     assert reason_to_skip(make_row(held=True, resolved_at=TIME)) == "over before it could be told"
 
 
+def test_what_is_stale_goes_together_whatever_its_rule_the_worst_first() -> None:
+    rows = [
+        make_row(id=1, stale=True),
+        make_row(id=2, stale=True, rule="DoorOpen", kind="raised", severity="info"),
+        make_row(id=3, stale=True, rule="WaterLeak", severity="critical"),
+        make_row(id=4, stale=True, receiver="leitung"),
+        make_row(id=5),
+    ]
+    assert [[row.id for row in parcel] for parcel in parcels(rows, {}, TIME, 250)] == [[5]]
+    calm = TIME + timedelta(seconds=5)
+    assert [[row.id for row in parcel] for parcel in parcels(rows, {}, calm, 250)] == [[3, 1, 2], [4], [5]]
+
+
+def test_what_a_silence_held_back_is_not_from_an_outage() -> None:
+    rows = [make_row(id=number, stale=True, held=True) for number in (1, 2)]
+    assert [[row.id for row in parcel] for parcel in parcels(rows, {}, TIME, 250)] == [[1], [2]]
+
+
+def outage() -> Parcel:
+    leak = make_row(
+        stale=True,
+        alert_id=11,
+        rule="WaterLeak",
+        severity="critical",
+        title={"de": "Wasser im Gebäude", "en": "Water in the building"},
+        summary={"de": "Wasser!", "en": "Water!"},
+        action={"de": "Hingehen.", "en": "Go there."},
+        place="Rathauskeller",
+    )
+    full = make_row(stale=True, alert_id=12, kind="raised", stage={"de": "überfüllt", "en": "overfull"})
+    return leak, full
+
+
+def test_after_an_outage_one_message_says_what_still_holds() -> None:
+    message = message_of(outage(), 90, "de", None)
+    assert message.kind == "fired"
+    assert subject(message) == "Dringend: 2 Alarme nach einem Ausfall: Wasser im Gebäude, Container v…"
+    assert body(message) == (
+        "2 Alarme aus der Zeit eines Ausfalls bestehen noch; was inzwischen beendet ist, wird nicht gemeldet.\n"
+        "\n"
+        "– Dringend: Wasser im Gebäude, Rathauskeller: Mo., 23.11., 14:05 Uhr, Wasser!\n"
+        "  Hingehen.\n"
+        "– Container voll (überfüllt), Glas Kirchplatz: Mo., 23.11., 14:05 Uhr, 83 % voll"
+    )
+    assert footer(message).endswith("Alarm 11, 12.")
+
+
+def test_the_daily_list_asks_for_a_verdict_on_each() -> None:
+    rows = (
+        make_row(kind="listed", alert_id=12, summary_id=90),
+        make_row(kind="listed", alert_id=14, summary_id=90, place="Glas Bad", resolved_at=LATER),
+    )
+    message = message_of(rows, 90, "en", None)
+    assert subject(message) == "What the rules on trial would have told: 2 alerts"
+    assert body(message) == (
+        "What the rules on trial would have told: 2 alerts\n"
+        "Nobody was told when they fired. Was it right? Please judge each of them:\n"
+        "\n"
+        "– Container full, Glas Kirchplatz: Mon 23 Nov, 13:05, 83 % voll\n"
+        "  smartdorf alerts verdict 12 true|false|drill\n"
+        "– Container full, Glas Bad: Mon 23 Nov, 13:05, 83 % voll (Meanwhile over: Mon 23 Nov, 14:06)\n"
+        "  smartdorf alerts verdict 14 true|false|drill"
+    )
+    alone = message_of(rows[:1], 90, "en", None)
+    assert subject(alone) == "What the rules on trial would have told: 1 alert"
+    assert "verdict 12 true|false|drill" in body(alone)
+
+
 def summary_of_three() -> Parcel:
     return tuple(
         make_row(

@@ -24,6 +24,7 @@ def make_row(**overrides: object) -> OutboxRow:
         "alert_id": 17,
         "rule": "ContainerFull",
         "severity": "warning",
+        "stage": {},
         "since": TIME - timedelta(hours=1),
         "resolved_at": None,
         "title": {"de": "Container voll", "en": "Container full"},
