@@ -36,7 +36,7 @@ def test_the_help_of_every_command_has_an_example(name: str):
 def test_every_command_in_the_documents_exists():
     known = commands()
     for path in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
-        for words in re.findall(r"`?smartdorf ([a-z]+(?: [a-z]+)?)", path.read_text()):
+        for words in re.findall(r"`?smartdorf ([a-z]+(?: [a-z][a-z-]*)?)", path.read_text()):
             first = words.split()[0]
             if first in {name.split()[0] for name in known}:
                 group = [name for name in known if name.split()[0] == first and " " in name]

@@ -70,11 +70,11 @@ async def fetch_judged(connection: asyncpg.Connection, since: datetime) -> dict[
 _LIST = """
     WITH listed AS (
         INSERT INTO alert_event (alert_id, kind, time, recorded_at, summary, inputs, severity, stage)
-        SELECT a.id, 'listed', $1, $1, a.summary, '{}', a.severity, a.stage FROM alert a
+        SELECT a.id, 'listed', $1::timestamptz, $1, a.summary, '{}', a.severity, a.stage FROM alert a
         WHERE a.shadow AND a.rule = ANY ($2::text[])
           AND NOT EXISTS (SELECT FROM alert_event e WHERE e.alert_id = a.id AND e.kind IN ('verdict', 'listed'))
           AND EXISTS (SELECT FROM alert_event e WHERE e.alert_id = a.id AND e.kind = 'fired'
-                                                  AND e.recorded_at > $1 - interval '7 days')
+                                                  AND e.recorded_at > $1::timestamptz - interval '7 days')
         ORDER BY a.id LIMIT 100
         RETURNING id, alert_id
     ), told AS (

@@ -196,12 +196,17 @@ def test_check_says_everything_at_once_and_is_brief_about_what_ships(smartdorf: 
         f'[receivers.{name}]\ntype = "webhook"\nurl = "https://a.example"\nsecret_file = "{path}"\n'
         for name, path in {"bauhof": "nowhere", "it": "latin", "wasserwerk": "short"}.items()
     )
-    file.write_text("\ufeff" + file.read_text() + receivers, encoding="utf-8")  # as Windows' editor saves it
+    rules = '[rules]\nlive = ["ContainerFul"]\n'
+    file.write_text(
+        "\ufeff" + file.read_text() + receivers + rules, encoding="utf-8"
+    )  # as Windows' editor saves it
     found = smartdorf.json("check", code=1)
     said = [finding["message"] for finding in found if finding["level"] == "error"]
     assert "nowhere: secret cannot be read: No such file or directory" in said
     assert "latin: secret cannot be read: it is not UTF-8" in said
     assert 'Receiver "wasserwerk": the secret is too short; make one with `openssl rand -base64 32`' in said
+    unknown = '[rules] live names "ContainerFul", and there is no such rule; did you mean "ContainerFull"?'
+    assert unknown in said
     [idle] = [finding["message"] for finding in found if "nothing to watch" in finding["message"]]
     assert "ContainerFull, " in idle
     assert not [finding for finding in found if "watches nothing" in finding["message"]]

@@ -74,6 +74,16 @@ def test_what_has_changed_is_named(tmp_path: Path):
     assert sorted(rule.name for rule in rules) == ["Changes", "Comes", "Stays"]
 
 
+def test_a_rule_that_goes_live_has_changed(tmp_path: Path):
+    file = write(tmp_path, Stays=80, Live=80)
+    old = load(tmp_path)
+    head, mark, body = file.read_text().partition("alert: Live\n")
+    file.write_text(head + mark + "        mode: live\n" + body)
+    rules, changes = take_over(old, load(tmp_path))
+    assert changes == ([], ["Live"], [], [])
+    assert {rule.name: rule.mode for rule in rules} == {"Stays": "shadow", "Live": "live"}
+
+
 def test_a_rule_that_is_broken_now_goes_on_as_it_was(tmp_path: Path):
     write(tmp_path, Good=80, Broken=80)
     old = load(tmp_path)

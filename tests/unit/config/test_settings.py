@@ -270,3 +270,17 @@ def test_a_key_behind_a_multi_line_value_is_found():
     text = 'topics = [\n  "a",\n  "b",\n]\nport = "x"\n'
     assert find_key(text, ["port"]) == (5, 1)
     assert find_key(text, ["topics"]) == (1, 1)
+
+
+def test_a_village_says_which_rules_tell_people(tmp_path):
+    text = GOOD + '[rules]\nlive = ["ContainerFull", "WaterLeak"]\nshadow = ["BatteryLow"]\n'
+    modes = load_settings(written(tmp_path, text)).rules.modes
+    assert modes == {"ContainerFull": "live", "WaterLeak": "live", "BatteryLow": "shadow"}
+    assert load_settings(written(tmp_path, GOOD)).rules.modes == {}
+
+
+def test_no_rule_tells_people_and_is_on_trial(tmp_path):
+    found = problems(tmp_path, GOOD + '[rules]\nlive = ["A", "B"]\nshadow = ["B"]\n')
+    assert [text.partition(": ")[2] for text in found] == [
+        'rules.shadow.1: "B" stands in live and in shadow: it can be only one of them'
+    ]
