@@ -133,7 +133,7 @@ class Look:
     # -- conditions ---------------------------------------------------------------------------------------------
 
     def _conditions(self) -> list[str]:
-        """What each sensor says to the lowest stage (there is no alert without it)."""
+        """What each sensor says to the conditions of all stages: any of them would do."""
         instance, _ = self._instance, self._
         if instance.device is None and not instance.installations:
             return [_("No sensor is mounted here.")]

@@ -13,6 +13,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from smartdorf.alerting.why_not import MISSED_UPLINKS, UNKNOWN_AFTER
 from smartdorf.cli import alerts_act
 from smartdorf.cli.alerts_why_not import why_not
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json, run_async, settings_or_exit
@@ -32,10 +33,6 @@ app.command()(alerts_act.comment)
 app.command()(alerts_act.resolve)
 app.command()(alerts_act.verdict)
 app.command("why-not")(why_not)
-
-# A value counts as unknown after three missed uplinks; a sensor of unknown habits is given a day.
-MISSED_UPLINKS = 3
-UNKNOWN_AFTER = timedelta(hours=24)
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

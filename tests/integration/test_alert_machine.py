@@ -52,6 +52,7 @@ groups:
           - {{name: {{de: über, en: over}}, when: fill_level_pct >= overfull, severity: critical, notify: [bauhof, it]}}
         for: 2 readings
         clear: fill_level_pct < emptied
+        mode: live
         summary: {{de: "{{fill_level_pct}}", en: "{{fill_level_pct}}"}}
       - alert: Tilted
         for_each: {{place_type: container}}
@@ -60,6 +61,7 @@ groups:
         keep_firing_for: 20m
         severity: warning
         notify: [bauhof]
+        mode: live
         summary: {{de: gekippt, en: tilted}}
       - alert: Hot
         for_each: {{place_type: container}}
@@ -70,6 +72,7 @@ groups:
         close: by hand
         severity: critical
         notify: [bauhof]
+        mode: live
         summary: {{de: heiß, en: hot}}
 {silent}
 """
@@ -79,6 +82,7 @@ SILENT = """
         when: silent_for() >= "2h"
         severity: warning
         notify: [it]
+        mode: live
         summary: {de: stumm, en: silent}
 """
 

@@ -34,6 +34,7 @@ groups:
         for: 1 reading
         severity: warning
         notify: [bauhof]
+        mode: live
         send: {days: mo-sa, hours: "06:00-20:00", on_holidays: false, outside: wait}
         summary: {de: "{place}: {fill_level_pct} voll", en: "{place}: {fill_level_pct} full"}
 """
