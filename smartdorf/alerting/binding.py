@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from smartdorf.alerting.state import AlertKey
 from smartdorf.alerting.windows import longest_gap
+from smartdorf.alerting.zone_binding import BoundZone, Zones, alone
 from smartdorf.config.calendar import Calendar
 from smartdorf.config.durations import LONGEST, SECOND, format_duration
 from smartdorf.config.rule import ForEach, Rule
@@ -34,18 +35,25 @@ class Plan:
     silence: int | None
     hour: int | None
     windows: tuple[tuple[int, Slot], ...]
+    zones: tuple[tuple[int, int | None, Slot], ...]  # its slot, that of its greatest value if it has one
     measured: tuple[str, ...]  # quantities whose values count, now or in a window
     metrics: tuple[str, ...]  # all quantities that the rule reads
 
     @classmethod
     def of(cls, rule: Rule) -> Plan:
         slots = list(enumerate(rule.slots))
+        tops = {slot: index for index, slot in slots if slot.kind == "zone_top"}
         return cls(
             tuple((index, slot.name) for index, slot in slots if slot.kind == "value"),
             tuple((index, slot.name) for index, slot in slots if slot.kind == "age"),
             next((index for index, slot in slots if slot.kind == "silent"), None),
             next((index for index, slot in slots if slot.kind == "hour"), None),
             tuple((index, slot) for index, slot in slots if slot.kind == "window"),
+            tuple(
+                (index, tops.get(slot._replace(kind="zone_top")), slot)
+                for index, slot in slots
+                if slot.kind == "zone"
+            ),
             tuple({slot.name: None for _index, slot in slots if slot.kind in ("value", "window")}),
             tuple({slot.name: None for _index, slot in slots if slot.kind in ("value", "age", "window")}),
         )
@@ -67,6 +75,7 @@ class Instance:
     spans: tuple[timedelta, ...]  # of the plan's windows
     quiet_at_uplink: bool  # nothing but the sole device's silence counts, and an uplink ends it
     active: OpenTimes | None = None  # when its condition counts; None: always
+    zones: tuple[BoundZone, ...] = ()  # of the plan's zones
 
 
 @dataclass(slots=True)
@@ -75,6 +84,7 @@ class Watchers:
 
     by_metric: dict[str, list[Instance]] = field(default_factory=dict)
     by_silence: list[Instance] = field(default_factory=list)
+    by_zone: dict[str, list[BoundZone]] = field(default_factory=dict)  # zones of places it was ever at
     spans: dict[str, timedelta] = field(default_factory=dict)  # how far back each quantity's values are kept
 
 
@@ -134,18 +144,37 @@ def bind(
     by_place = _grouped(directory.installations, lambda i: i.place_id)
     by_device = _grouped(directory.installations, lambda i: i.device_id)
     silences = {device.id: _silence(device, intervals or {}) for device in directory.devices.values()}
+    zones = Zones(directory, {id_: (group, _sole(None, group, by_device)) for id_, group in by_place.items()})
     for rule in rules:
         plan = Plan.of(rule)
         active = OpenTimes(rule.active, calendar) if rule.active is not None else None
         found = [
             _instance(
-                rule, plan, active, place, None, by_place.get(place.id, ()), by_device, silences, problems
+                rule,
+                plan,
+                active,
+                place,
+                None,
+                by_place.get(place.id, ()),
+                by_device,
+                silences,
+                zones,
+                problems,
             )
             for place in directory.places.values()
             if _fits_place(rule.for_each, place)
         ] + [
             _instance(
-                rule, plan, active, None, device, by_device.get(device.id, ()), by_device, silences, problems
+                rule,
+                plan,
+                active,
+                None,
+                device,
+                by_device.get(device.id, ()),
+                by_device,
+                silences,
+                zones,
+                problems,
             )
             for device in directory.devices.values()
             if _fits_device(rule.for_each, device, by_device.get(device.id, ()), categories)
@@ -154,10 +183,12 @@ def bind(
             message = _("{rule} watches nothing: there is no {wanted}")
             text = message.format(rule=rule.name, wanted=rule.for_each)
             notes.append(Problem(rule.file, rule.line, 1, text))
+        if plan.zones:
+            notes += alone(rule, found)
         for instance in found:
             instances[instance.key] = instance
             _index(watchers, instance)
-    notes += _unwatched(directory, instances)
+    notes += [*zones.notes(), *_unwatched(directory, instances.values())]
     return BoundRules(
         directory,
         {rule.name: rule for rule in rules},
@@ -211,6 +242,7 @@ def _instance(
     installations: tuple[Installation, ...],
     of_device: Mapping[int, tuple[Installation, ...]],
     silences: Mapping[int, float],
+    zones: Zones,
     problems: list[Problem],
 ) -> Instance:
     subject = place or device
@@ -243,6 +275,9 @@ def _instance(
         spans=tuple(_span(slot, limits) for _index, slot in plan.windows),
         quiet_at_uplink=sole is not None and _quiet_at_uplink(rule, plan, template),
         active=active,
+        zones=tuple(
+            zones.bind(rule, slot, place, limits) for *_slots, slot in plan.zones if place is not None
+        ),
     )
 
 
@@ -324,11 +359,30 @@ def _index(watchers: dict[int, Watchers], instance: Instance) -> None:
             entry.spans[window.name] = max(span, entry.spans.get(window.name, span))
         if instance.plan.silence is not None:
             entry.by_silence.append(instance)
+    for zone in dict.fromkeys(instance.zones):
+        zone.instances.append(instance)
+        if len(zone.instances) == 1:
+            _index_zone(watchers, zone)
 
 
-def _unwatched(directory: Directory, instances: Iterable[AlertKey]) -> Iterator[Problem]:
+def _index_zone(watchers: dict[int, Watchers], zone: BoundZone) -> None:
+    devices = [i.device_id for member in zone.members for i in member.installations]
+    for device_id in dict.fromkeys(devices):
+        entry = watchers.setdefault(device_id, Watchers())
+        for metric in zone.metrics:
+            entry.by_zone.setdefault(metric, []).append(zone)
+        for _slot, window, span, _is_counter in zone.windows:
+            entry.spans[window.name] = max(span, entry.spans.get(window.name, span))
+
+
+def _unwatched(directory: Directory, instances: Iterable[Instance]) -> Iterator[Problem]:
     """Places that no rule watches: often a place_type with a typing mistake."""
-    watched = {key.id for key in instances if key.kind == "place"}
+    watched: set[int] = set()
+    for instance in instances:
+        if instance.place is not None:
+            watched.add(instance.place.id)
+        for zone in instance.zones:
+            watched |= zone.places
     for place in directory.places.values():
         if place.id not in watched:
             message = _("no rule watches it (it is a {place_type})").format(place_type=place.place_type)

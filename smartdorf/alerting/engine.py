@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from smartdorf.alerting.binding import BoundRules, Instance, Watchers, bind
 from smartdorf.alerting.explain import because, limits_of
 from smartdorf.alerting.memory import Agenda, Changes, EngineState, Evaluation, Observation, Series, View
-from smartdorf.alerting.moment import Moment, begin_of, is_of, surely_begins_nothing
+from smartdorf.alerting.moment import Moment, begin_of, surely_begins_nothing
+from smartdorf.alerting.sight import is_of
 from smartdorf.alerting.state import (
     BEGINS,
     TOLD,
@@ -30,6 +31,8 @@ from smartdorf.alerting.state import (
     due_of,
 )
 from smartdorf.alerting.texts import summaries
+from smartdorf.alerting.zone_binding import BoundZone
+from smartdorf.alerting.zones import look
 
 __all__ = [
     "BEGINS",
@@ -139,11 +142,15 @@ def _observe(view: View, observation: Observation) -> None:
     """All values of one time go in before the conditions that use them are looked at."""
     device_id, time = observation.device_id, observation.time
     watchers = view.rules.watchers.get(device_id)
+    view.looks.clear()
     touched: dict[Instance, list[Series]] = {}
     for series in _take_values(view, observation, watchers):
         for instance in watchers.by_metric.get(series[2], ()) if watchers is not None else ():
             if is_of(view, instance, series, time):
                 touched.setdefault(instance, []).append(series)
+        if watchers is not None and (zones := watchers.by_zone.get(series[2])):
+            for instance in _around(view, zones, series, time):
+                touched.setdefault(instance, [])
     heard = view.heard(device_id)
     if heard is None or time > heard:
         view.last_heard[device_id] = time
@@ -158,6 +165,22 @@ def _observe(view: View, observation: Observation) -> None:
         due = _advance(view, instance, time, fresh)
         if due is not None or instance.crossings or instance.key in view.instances:
             view.due[instance.key] = due
+
+
+def _around(view: View, zones: Sequence[BoundZone], series: Series, time: datetime) -> Iterator[Instance]:
+    """Whom the value concerns that is told at another place of a zone. Nothing begins there as long as no place says
+    anything else than before."""
+    place = view.rules.directory.place_at(series[0], series[1], time)
+    for zone in zones:
+        if place is None or place.id not in zone.places:
+            continue
+        values = look(view, zone, time).values
+        changed = view.said.get(zone, view.state.said.get(zone)) != values
+        if changed:
+            view.said[zone] = values
+        for instance in zone.instances:
+            if instance.place is not place and (changed or view.instance(instance.key) is not None):
+                yield instance
 
 
 def _take_values(view: View, observation: Observation, watchers: Watchers | None) -> list[Series]:
@@ -188,7 +211,7 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
     """
     key, rule = instance.key, instance.rule
     before = view.instance(key)
-    if before is None and fresh and surely_begins_nothing(view, instance, at):
+    if before is None and fresh is not None and surely_begins_nothing(view, instance, at):
         return None
     if before is not None:  # data may be a moment older than the tick that came before it
         at = max(at, before.looked_at)
@@ -199,6 +222,7 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
     verdict = moment.verdict(
         firing=before is not None and before.phase == "firing", is_data=fresh is not None
     )
+    at = moment.at
     after, kind = advance_alert(before, rule.timing, verdict, at)
     if after is not before:
         view.instances[key] = after

@@ -16,6 +16,8 @@ from msgspec import Struct
 from smartdorf.alerting.binding import BoundRules
 from smartdorf.alerting.state import AlertKey, AlertState, Transition
 from smartdorf.alerting.windows import Reading, insert, prune
+from smartdorf.alerting.zone_binding import BoundZone
+from smartdorf.directory import Place
 
 Series = tuple[int, int, str]  # device, channel, quantity
 
@@ -28,6 +30,20 @@ class Observation(Struct, frozen=True, gc=False):
     values: tuple[tuple[int, str, float], ...] = ()  # channel, quantity, value
 
 
+class Look(NamedTuple):
+    """What the places of a zone say at a moment. A place that is unknown has None; a condition gives 1 or 0."""
+
+    asked: datetime
+    at: datetime  # that of the newest value, where it is later than what was asked for
+    newest: datetime | None
+    values: Mapping[int, float | None]  # by the place's id
+
+    def without(self, place: Place | None) -> list[float | None]:
+        """The values of all but this one."""
+        own = place.id if place is not None else None
+        return [value for id_, value in self.values.items() if id_ != own]
+
+
 class Changes(NamedTuple):
     """What is different after an evaluation. An instance that became inactive is None."""
 
@@ -36,6 +52,7 @@ class Changes(NamedTuple):
     last_heard: dict[int, datetime]
     due: dict[AlertKey, datetime | None]
     history: dict[Series, list[Reading]]
+    said: Mapping[BoundZone, Mapping[int, float | None]] = {}  # by zones, where something has changed
 
 
 class Evaluation(NamedTuple):
@@ -105,6 +122,7 @@ class EngineState:
         self.latest = dict(latest or {})
         self.last_heard = dict(last_heard or {})
         self.history = dict(history or {})
+        self.said: dict[BoundZone, Mapping[int, float | None]] = {}  # what the places of zones said last
         self.series: dict[
             tuple[int, str], tuple[Series, ...]
         ] = {}  # those of a device's quantity, by channel
@@ -125,6 +143,7 @@ class EngineState:
         self.latest.update(changes.latest)
         self.last_heard.update(changes.last_heard)
         self.history.update(changes.history)
+        self.said.update(changes.said)
         for key, state in changes.instances.items():
             if state is None:
                 self.instances.pop(key, None)
@@ -135,6 +154,7 @@ class EngineState:
                 self.agenda.set(key, due)
         else:
             self.agenda = None
+            self.said = dict(changes.said)  # what is known of the zones of another binding says nothing
 
 
 class View:
@@ -147,7 +167,9 @@ class View:
         "instances",
         "last_heard",
         "latest",
+        "looks",
         "rules",
+        "said",
         "state",
         "transitions",
     )
@@ -161,6 +183,8 @@ class View:
         self.due: dict[AlertKey, datetime | None] = {}
         self.history: dict[Series, list[Reading]] = {}
         self.transitions: list[Transition] = []
+        self.said: dict[BoundZone, Mapping[int, float | None]] = {}
+        self.looks: dict[int, Look] = {}  # of zones, by their number, until there are newer values
         self._new_series: dict[tuple[int, str], tuple[Series, ...]] = {}
 
     def heard(self, device_id: int) -> datetime | None:
@@ -207,5 +231,5 @@ class View:
                 yield series, reading
 
     def evaluation(self) -> Evaluation:
-        changes = Changes(self.instances, self.latest, self.last_heard, self.due, self.history)
+        changes = Changes(self.instances, self.latest, self.last_heard, self.due, self.history, self.said)
         return Evaluation(self.rules, changes, self.transitions)

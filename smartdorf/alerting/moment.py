@@ -12,25 +12,18 @@ from datetime import datetime, timedelta
 from itertools import product
 
 from smartdorf.alerting.binding import Instance
-from smartdorf.alerting.memory import Series, View
+from smartdorf.alerting.memory import Look, Series, View
+from smartdorf.alerting.sight import Choice, current
 from smartdorf.alerting.state import Input, Verdict
 from smartdorf.alerting.texts import Facts
-from smartdorf.alerting.windows import Reading, compute, usually
+from smartdorf.alerting.windows import compute, usually
+from smartdorf.alerting.zones import aggregate, look, told
 from smartdorf.config.durations import format_duration
 from smartdorf.config.kleene import Slots
 from smartdorf.config.terms import Slot
 from smartdorf.local_time import local_hour
 
 _MICROSECOND = timedelta(microseconds=1)
-Choice = tuple[Series, Reading]
-
-
-def is_of(view: View, instance: Instance, series: Series, time: datetime) -> bool:
-    """The series told of the instance's place (or device) at that time."""
-    if instance.place is None:
-        return True
-    place = view.rules.directory.place_at(series[0], series[1], time)
-    return place is not None and place.id == instance.place.id
 
 
 def surely_begins_nothing(view: View, instance: Instance, at: datetime) -> bool:
@@ -58,7 +51,8 @@ def surely_begins_nothing(view: View, instance: Instance, at: datetime) -> bool:
             return False
         if reading is not None:
             slots[slot] = window_of(view, instance, window, span, (known[0], reading), at)
-    return instance.rule.when(slots) is not True
+    verdict = instance.rule.when(slots)
+    return verdict is False if plan.zones else verdict is not True
 
 
 def window_of(
@@ -73,25 +67,6 @@ def window_of(
     is_counter = instance.rule.quantities[window.name].kind == "counter"
     make = usually if window.usual else compute
     return make(window.function, view.readings_of(series), at, span, since=since, is_counter=is_counter)
-
-
-def current(view: View, instance: Instance, metric: str, at: datetime) -> list[Choice]:
-    """The newest value of each sensor that tells ``metric``; else those of the last that was taken down."""
-    if instance.device is not None:
-        return list(view.readings(instance.device.id, metric))
-    found: list[Choice] = []
-    former: dict[datetime, list[Choice]] = {}  # by when they were taken down
-    for installation in instance.installations:
-        for series, reading in view.readings(installation.device_id, metric):
-            if not installation.covers(series[1], reading[1]) or not is_of(
-                view, instance, series, reading[1]
-            ):
-                continue
-            if installation.valid_to is None or at < installation.valid_to:
-                found.append((series, reading))
-            else:
-                former.setdefault(installation.valid_to, []).append((series, reading))
-    return found or (former[max(former)] if former else [])
 
 
 def begin_of(view: View, instance: Instance, slot: int, at: datetime) -> datetime | None:
@@ -121,12 +96,18 @@ def _silent_since(view: View, instance: Instance, at: datetime) -> datetime | No
 class Moment:
     """What an instance sees at one time."""
 
-    __slots__ = ("_best", "_choices", "_fresh", "_instance", "_slots", "_view", "at")
+    __slots__ = ("_best", "_choices", "_fresh", "_given", "_instance", "_looks", "_slots", "_view", "at")
 
     def __init__(self, view: View, instance: Instance, at: datetime, fresh: Collection[Series]) -> None:
         self._view = view
         self._instance = instance
-        plan = instance.plan
+        self._given = fresh
+        self._looks: tuple[Look, ...] = ()  # what its zones say, once somebody has asked
+        self._stand(at)
+
+    def _stand(self, at: datetime) -> None:
+        """See what there is at this time, or at that of the newest value where that is later."""
+        view, instance, plan = self._view, self._instance, self._instance.plan
         self._choices = [current(view, instance, metric, at) for metric in plan.measured]
         newest = max((time for choices in self._choices for _series, (_value, time) in choices), default=at)
         if (
@@ -138,7 +119,7 @@ class Moment:
         seen = {series for choices in self._choices for series, _reading in choices}
         for _slot, metric in plan.ages:
             seen.update(series for series, _reading in current(view, instance, metric, at))
-        self._fresh = seen.intersection(fresh)  # without the late value of a sensor that was swapped
+        self._fresh = seen.intersection(self._given)  # without the late value of a sensor that was swapped
         self._slots = instance.template.copy()
         for slot in (
             *(slot for slot, _metric in plan.ages),
@@ -154,12 +135,27 @@ class Moment:
 
     def verdict(self, *, firing: bool, is_data: bool) -> Verdict:
         rule, active = self._instance.rule, self._instance.active
-        said = self._verdict(firing=firing, is_data=is_data)
+        said = self._said(firing=firing, is_data=is_data)
         if active is None or active.is_open(self.at):
             return said
         # outside of its hours no stage holds, whatever the values are, nor if they are unknown
         clears = True if firing and rule.clear is None else said.clears
         return said._replace(levels=(False,) * len(said.levels), clears=clears)
+
+    def _said(self, *, firing: bool, is_data: bool) -> Verdict:
+        verdict = self._verdict(firing=firing, is_data=is_data)
+        if self._instance.zones and (None in verdict.levels or (firing and verdict.clears is None)):
+            self._look_around()  # what is decided without them is decided whatever they say
+            latest = max(around.at for around in self._looks)
+            if latest > self.at:  # as with the own values: no moment is earlier than what is seen in it
+                self._stand(latest)
+                self._look_around()
+            verdict = self._verdict(firing=firing, is_data=is_data)
+        return verdict
+
+    def _look_around(self) -> None:
+        """Let the zones have their say."""
+        self._looks = tuple(look(self._view, zone, self.at) for zone in self._instance.zones)
 
     def _verdict(self, *, firing: bool, is_data: bool) -> Verdict:
         rule = self._instance.rule
@@ -204,6 +200,10 @@ class Moment:
             slots[slot] = (
                 None if choice is None else window_of(self._view, instance, window, span, choice, self.at)
             )
+        for (least, top, zone), around in zip(instance.plan.zones, self._looks, strict=False):
+            slots[least], greatest = aggregate(zone, around.without(instance.place))
+            if top is not None:
+                slots[top] = greatest
         return slots
 
     def slots(self) -> Slots:
@@ -220,6 +220,8 @@ class Moment:
     def inputs(self) -> dict[str, Input]:
         """The values that decided, by quantity."""
         plan = self._instance.plan
+        if not self._looks:
+            self._look_around()
         seen = {
             metric: max(current(self._view, self._instance, metric, self.at), key=_time_of, default=None)
             for _slot, metric in plan.ages
@@ -235,10 +237,16 @@ class Moment:
                 name = f"{window.function}({window.name}, {format_duration(span // _MICROSECOND)})"
                 name = f"usual({name})" if window.usual else name
                 inputs[name] = Input(value, choice[1][1])
+        for (least, top, zone), around in zip(plan.zones, self._looks, strict=True):
+            value = told(filled[least], None if top is None else filled[top])
+            if value is not None:
+                inputs[zone.text] = Input(value, around.newest or self.at)
         return inputs
 
     def facts(self, stage: int) -> Facts:
         """What the placeholders of the texts stand for. ``stage``: the one that was reached."""
+        if not self._looks:
+            self._look_around()
         instance, directory = self._instance, self._view.rules.directory
         mounted = [i for i in instance.installations if i.in_force(self.at)]
         devices = [directory.devices[i.device_id] for i in mounted if i.device_id in directory.devices]
@@ -258,6 +266,10 @@ class Moment:
                 for metric, choice in zip(plan.measured, self._best, strict=True)
             },
             windows={slot.placeholder: (slot, seen[index]) for index, slot in reversed(plan.windows)},
+            zones=[
+                (zone, told(seen[least], None if top is None else seen[top]), around.without(instance.place))
+                for (least, top, zone), around in zip(plan.zones, self._looks, strict=True)
+            ],
             limits={slot.name: self._slots[index] for index, slot in slots if slot.kind == "limit"},
             silence=None if plan.silence is None else self._slots[plan.silence],
             stage=instance.rule.stages[stage].name,

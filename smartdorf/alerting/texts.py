@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from smartdorf.config.durations import SECOND
 from smartdorf.config.rule import Rule
 from smartdorf.config.terms import Slot
 from smartdorf.config.windows import WINDOWS
+from smartdorf.config.zones import SHARE
 from smartdorf.i18n import LANGUAGES
 from smartdorf.vocabulary import number_text, quantity_text
 
@@ -36,6 +37,7 @@ class Facts(NamedTuple):
     limits: Mapping[str, float | None]
     silence: float | None
     stage: Mapping[str, str]  # its name by language
+    zones: Sequence[tuple[Slot, float | None, Sequence[float | None]]] = ()  # what it says, and each place
 
 
 def summaries(rule: Rule, facts: Facts) -> dict[str, str]:
@@ -57,6 +59,8 @@ def _fill(rule: Rule, template: str, facts: Facts, language: str) -> str:
         )
     for name, (slot, value) in facts.windows.items():
         words[name] = _UNKNOWN[language] if value is None else window_text(rule, slot, value, language)
+    for slot, value, places in reversed(facts.zones):  # of two alike the first in the rule is told
+        words |= _zone_words(rule, slot, value, places, language)
     for name, limit in facts.limits.items():
         if limit is not None:
             words[name] = limit_text(rule, name, limit, language)
@@ -66,6 +70,32 @@ def _fill(rule: Rule, template: str, facts: Facts, language: str) -> str:
         _UNKNOWN[language] if silence is None else duration_text(silence, language, since=True)
     )
     return template.format_map(words)
+
+
+def _zone_words(
+    rule: Rule, slot: Slot, value: float | None, places: Sequence[float | None], language: str
+) -> dict[str, str]:
+    """What a zone says: a share with the number of places behind it, or a quantity."""
+    assert slot.zone is not None
+    known = [said for said in places if said is not None]
+    if slot.zone.is_condition:
+        words = {
+            "zone_count": number_text(sum(said != 0 for said in known), 0, language),
+            "zone_known": number_text(len(known), 0, language),
+        }
+        if slot.function == "zone_share":
+            words["zone_share"] = (
+                _UNKNOWN[language] if value is None else quantity_text(SHARE, value, language)
+            )
+        return words
+    inner = slot.zone.sole
+    if inner is None:
+        return {}
+    if value is None:
+        return {slot.placeholder: _UNKNOWN[language]}
+    if inner.kind == "window":
+        return {slot.placeholder: window_text(rule, inner, value, language)}
+    return {slot.placeholder: quantity_text(rule.quantities[inner.name], value, language)}
 
 
 def window_text(rule: Rule, slot: Slot, value: float, language: str) -> str:

@@ -13,7 +13,8 @@ from babel.dates import format_timedelta
 from smartdorf.alerting.binding import Instance
 from smartdorf.alerting.explain import Words
 from smartdorf.alerting.memory import EngineState, View
-from smartdorf.alerting.moment import Choice, Moment
+from smartdorf.alerting.moment import Moment
+from smartdorf.alerting.sight import Choice
 from smartdorf.alerting.state import AlertState, due_of
 from smartdorf.config.clauses import NEGATED, Reason, Side, clauses, reasons
 from smartdorf.config.kleene import Slots

@@ -155,7 +155,10 @@ def _when(rule: Rule) -> str:
     keep = rule.timing.keep
     ends = [_("until it is clear for {duration}").format(duration=_duration(keep))] if keep else []
     ends += [_("until somebody closes it")] if rule.timing.by_hand else []
-    return "\n".join([*conditions, *limits, _hold_text(rule.hold), *_only("active", rule.active), *ends])
+    labels = [f"{name}={value}" for name, value in rule.labels.items()]
+    return "\n".join(
+        [*conditions, *limits, _hold_text(rule.hold), *_only("active", rule.active), *ends, *labels]
+    )
 
 
 def _tells(rule: Rule) -> str:
@@ -281,6 +284,7 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
         "severity": rule.severities[-1],
         "notify": rule.notify,
         "mode": rule.mode,
+        "labels": rule.labels,
         "version": rule.version,
         "file": rule.file,
         "line": rule.line,

@@ -26,11 +26,15 @@ from smartdorf.config.terms import (
     Scope,
     Slot,
     Threshold,
+    ZoneTerm,
     code_names,
     implausible,
     is_yes_no,
+    measured,
 )
 from smartdorf.config.windows import DAY, LONGEST_WINDOW, WINDOWS
+from smartdorf.config.zone_calls import read_zone_call, state_advice
+from smartdorf.config.zones import DEFAULT_AGE, SHARE, ZONES
 from smartdorf.errors import did_you_mean
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Quantity
@@ -68,6 +72,7 @@ class _Value:
     clock: int | None = None  # it is silent_for() or age(): the slot, which grows as time passes
     literal: float | None = None  # what it is with the rule's own limits
     is_truth: bool = False  # a condition by itself: stuck()
+    top: Number | None = None  # only bounds are known: `run` is the least, this the greatest that it may be
 
 
 class _RefusedError(Exception):
@@ -100,7 +105,10 @@ def compile_condition(text: str, scope: Scope, report: Report) -> Condition | No
 class Compiler:
     """Compiles one tree. A method returns what it made or raises _RefusedError after having reported why not."""
 
-    def __init__(self, text: str, scope: Scope, report: Report) -> None:
+    def __init__(self, text: str, scope: Scope, report: Report, zone_name: str = "") -> None:
+        """``zone_name``: the zone function whose argument is compiled."""
+        self._text = text
+        self._zone_name = zone_name
         self._bytes = text.encode()
         self._scope = scope
         self._report = report
@@ -175,6 +183,12 @@ class Compiler:
                 raise self.refuse(left_node, advice.format(name=side.quantity.name))
         self._threshold(left, right_node, right)
         self._threshold(right, left_node, left)
+        if left.top is not None and right.top is not None:
+            raise self.refuse(left_node, _("compare a zone with a number, a limit or a quantity"))
+        if left.top is not None:
+            return kleene.compare_between(relation, left.run, left.top, right.run)
+        if right.top is not None:
+            return kleene.compare_between(lambda a, b: relation(b, a), right.run, right.top, left.run)
         return kleene.compare(relation, left.run, right.run)
 
     def _crossing(self, node: ast.expr, clock: int, sign: str, other: _Value) -> None:
@@ -194,7 +208,7 @@ class Compiler:
         if not other.fixed:
             self._scope.calculated.add(quantity.name)
             return
-        if quantity is not LOCAL_HOUR:
+        if quantity is not LOCAL_HOUR and quantity is not SHARE:
             self._scope.thresholds.append(Threshold(quantity.name, other.run, other.limit))
         if other.literal is not None and (advice := implausible(quantity, other.literal)):
             raise self.refuse(node, advice)
@@ -289,6 +303,12 @@ class Compiler:
             raise self.refuse(node, _("unknown function {name}()").format(name=name) + hint)
         if name in WINDOWS:
             return self._window(node, name)
+        if name in ZONES:
+            return self._zone(node, name)
+        if self._zone_name:
+            raise self.refuse(
+                node, _("{name}() looks at values and windows only").format(name=self._zone_name)
+            )
         if name == "usual":
             return self._usual(node)
         arguments = [argument.id if isinstance(argument, ast.Name) else "" for argument in node.args]
@@ -341,6 +361,67 @@ class Compiler:
             is_truth=window.is_truth,
         )
 
+    def _zone(self, node: ast.Call, name: str) -> _Value:
+        """What the places of the zone say. Their part has slots of its own, which are filled for each place."""
+        if self._zone_name:
+            raise self.refuse(node, _("a zone function cannot stand within another"))
+        call, function = read_zone_call(node, name, self.refuse), ZONES[name]
+        scope = Scope(self._scope.vocabulary, self._scope.limits)
+        inner = Compiler(self._text, scope, self._report, name)
+        truth = inner.truth(call.of) if function.of == "conditions" else None
+        number = inner.zone_number(call.of) if truth is None else _Value(kleene.constant(0))
+        read = [*measured(scope.slots)]
+        if not read:
+            raise self.refuse(call.of, _("{name}() looks at a quantity of the places").format(name=name))
+        for slot in scope.slots:
+            if slot.kind == "limit":  # it is used, and is to be filled in
+                self._slot(slot)
+        age, age_limit = self._age(call.age)
+        text = " ".join((ast.get_source_segment(self._text, call.of) or "").split())
+        zone = ZoneTerm(
+            text,
+            call.place_type,
+            tuple(scope.slots),
+            truth or number.run,
+            is_condition=truth is not None,
+            is_positive=number.quantity is not None and number.quantity.low >= 0,
+            sole=read[0] if truth is None and isinstance(call.of, ast.Name | ast.Call) else None,
+        )
+        run = self._slot(Slot("zone", text, name, age, age_limit, zone=zone))[1]
+        top = (
+            self._slot(Slot("zone_top", text, name, age, age_limit, zone=zone))[1]
+            if function.certain
+            else None
+        )
+        if truth is not None:
+            share = name == "zone_share"
+            return _Value(run, unit=SHARE.unit if share else None, quantity=SHARE if share else None, top=top)
+        return _Value(
+            run, unit=number.unit, quantity=None if name == "zone_sum" else number.quantity, top=top
+        )
+
+    def zone_number(self, node: ast.expr) -> _Value:
+        """What a zone function reckons with."""
+        value = self.value(node)
+        if value.is_truth or (value.quantity is not None and value.quantity.kind in ("state", "event")):
+            raise self.refuse(node, state_advice(node, value.quantity))
+        if value.is_duration:
+            raise self.refuse(node, _("a duration stands here where a quantity is needed"))
+        return value
+
+    def _age(self, node: ast.expr | None) -> tuple[int, str]:
+        """How old a value may be, in microseconds; or the limit that says so."""
+        if node is None:
+            return DEFAULT_AGE, ""
+        age = self.value(node)
+        if age.is_duration and age.limit:
+            return 0, age.limit
+        if age.is_duration and age.literal and age.literal > 0:
+            return int(age.literal), ""
+        raise self.refuse(
+            node, _('how old may a value be? write a duration: age="6h", or a limit that is one')
+        )
+
     def _signed(self, node: ast.UnaryOp) -> _Value:
         value = self._plain_number(node.operand)
         negative = None if value.literal is None else -value.literal
@@ -373,6 +454,11 @@ class Compiler:
         value = self.value(node)
         if value.clock is not None:
             raise self.refuse(node, _("silent_for() and age() stand alone on their side of a comparison"))
+        if value.top is not None:
+            message = _(
+                "zone_count(), zone_min(), zone_max() and zone_sum() stand alone on their side of a comparison"
+            )
+            raise self.refuse(node, message)
         if value.quantity is not None:
             self._scope.calculated.add(value.quantity.name)
         return value

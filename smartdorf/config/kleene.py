@@ -34,6 +34,22 @@ def compare(relation: Callable[[float, float], bool], left: Number, right: Numbe
     return compared
 
 
+def compare_between(
+    relation: Callable[[float, float], bool], least: Number, greatest: Number, other: Number
+) -> Truth:
+    """A number of which only the bounds are known: true or false where it is the same wherever the number lies."""
+
+    def compared(slots: Slots) -> bool | None:
+        low, high, b = least(slots), greatest(slots), other(slots)
+        if low is None or high is None or b is None:
+            return None
+        first = relation(low, b)
+        same = relation(high, b) == first == relation(min(max(b, low), high), b)
+        return first if same else None
+
+    return compared
+
+
 def holds(number: Number) -> Truth:
     """A state as a condition: true where it is not 0."""
 

@@ -91,6 +91,7 @@ class Rule:
     active: Schedule | None = None  # when the condition counts; None: always
     send: Schedule | None = None  # when it may be told; None: at once
     mode: Mode = "shadow"
+    labels: Mapping[str, str] = field(default_factory=dict)  # the village's own words, for lists and silences
 
     @property
     def hold(self) -> Hold:

@@ -21,7 +21,15 @@ from smartdorf.config.positions import problem_in
 from smartdorf.config.rule import MODES, SEVERITIES, ForEach, Hold, Mode, Rule, Severity, Stage, Timing
 from smartdorf.config.schedule import Schedule
 from smartdorf.config.schedule_reader import read_schedule, read_send
-from smartdorf.config.terms import FUNCTIONS, Condition, Limit, Scope
+from smartdorf.config.terms import (
+    FUNCTIONS,
+    Condition,
+    Limit,
+    Scope,
+    Slot,
+    measured,
+    zone_placeholders,
+)
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import LANGUAGES
 from smartdorf.i18n import gettext as _
@@ -49,6 +57,7 @@ _KEYS = (
     "active",
     "send",
     "mode",
+    "labels",
 )
 
 
@@ -95,6 +104,8 @@ class RuleReader:
         if when is None or for_each is None:
             return None
         slots = tuple(scope.slots)
+        if for_each.kind == "device" and any(slot.zone for slot in slots):
+            node["for_each"].problem(_("zones are made of places: watch places, not devices"))
         rule = Rule(
             name=name,
             group=group,
@@ -113,14 +124,11 @@ class RuleReader:
             slots=slots,
             thresholds=tuple(scope.thresholds),
             calculated=frozenset(scope.calculated),
-            quantities={
-                slot.name: self._vocabulary[slot.name]
-                for slot in slots
-                if slot.kind in ("value", "age", "window")
-            },
+            quantities={slot.name: self._vocabulary[slot.name] for slot in measured(slots)},
             active=active,
             send=send,
             mode=cast(Mode, node["mode"].one_of(MODES, "shadow")),
+            labels=self._labels(node["labels"]),
         )
         for key, message in rule.contradictions(rule.limits) if all_compiled else ():
             _named(node, key, scope).problem(message)
@@ -230,13 +238,20 @@ class RuleReader:
 
     def _hold(self, node: Node, when: Condition | None, scope: Scope) -> Hold:
         slots = [scope.slots[index] for index in sorted(when.slots)] if when is not None else []
-        measured = [slot for slot in slots if slot.kind in ("value", "window")]
-        values = [self._vocabulary[slot.name] for slot in measured if slot.kind == "value"]
+        own = [slot for slot in slots if slot.kind in ("value", "window")]
+        values = [self._vocabulary[slot.name] for slot in own if slot.kind == "value"]
+        if node.value is None and not own and any(map(self._wavers, slots)):
+            node.problem(
+                _("readings of several places are not counted: say how long it must hold, e.g. for: 30m")
+            )
         if node.value is None or when is None:
             periodic = any(quantity.kind in ("gauge", "counter") for quantity in values)
             return Hold(2 if periodic and when is not None and not when.crossings else 0)
         hold = _parse_hold(node)
-        if hold.readings and not measured:
+        if hold.readings and not own and any(slot.zone for slot in slots):
+            message = _("counts readings, but the condition is about several places: give a duration, 30m")
+            node.problem(message)
+        elif hold.readings and not own:
             node.problem(
                 _("counts readings, but the condition is one of time: give a duration or leave it out")
             )
@@ -248,6 +263,19 @@ class RuleReader:
             message = _("critical alerts wait, too, outside of {send}").format(send=send)
             self.notes.append(Problem(rule.source.name, *rule.keys["send"], message))
         return send
+
+    def _wavers(self, slot: Slot) -> bool:
+        """One odd reading at one place could change what the zone says."""
+        inner = [s.name for s in slot.zone.slots if s.kind == "value"] if slot.zone is not None else []
+        return any(self._vocabulary[name].kind in ("gauge", "counter") for name in inner)
+
+    def _labels(self, node: Node) -> dict[str, str]:
+        """``{team: nord, route: A}``"""
+        labels = _tags(node)
+        for name in labels:
+            if not name.strip() or "=" in name:
+                node.problem_at(name, _('a label is written NAME=VALUE elsewhere: no "=" in its name'))
+        return labels
 
     def _texts(self, rule: Node, key: str, known: Collection[str] | None) -> dict[str, str]:
         node = rule[key]
@@ -342,6 +370,7 @@ def _parse_hold(node: Node) -> Hold:
 def _placeholders(scope: Scope, *, staged: bool) -> list[str]:
     values = [slot.name for slot in scope.slots if slot.kind in ("value", "limit", "window")]
     values += [slot.placeholder for slot in scope.slots if slot.kind == "window"]
+    values += zone_placeholders(scope.slots)
     silence = ["silent_for" for slot in scope.slots if slot.kind == "silent"]
     stage = ["stage"] if staged else []
     return ["place", "device", *stage, *dict.fromkeys(values), *silence]

@@ -117,6 +117,7 @@ def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
                 "enum": list(MODES),
                 "description": "shadow (the default): alerts are kept and shown, and nobody is told; live: told.",
             },
+            "labels": {**_tags(), "description": "Words of your own: {team: north}; silences may name them."},
         },
         ["alert", "for_each", "summary"],
     ) | {"oneOf": [{"required": list(stage)}, {"required": ["stages"]}]}

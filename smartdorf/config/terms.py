@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from smartdorf.config.kleene import Number, Slots, Truth
 from smartdorf.config.windows import WINDOWS
+from smartdorf.config.zones import ZONES
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Quantity, Vocabulary
 
-FUNCTIONS = ("age", "silent_for", "local_hour", "usual", *WINDOWS)
+FUNCTIONS = ("age", "silent_for", "local_hour", "usual", *WINDOWS, *ZONES)
 
 # So that 25 o'clock is refused as any other value that is never reached.
 LOCAL_HOUR = Quantity(
@@ -20,24 +21,53 @@ LOCAL_HOUR = Quantity(
 
 
 class Slot(NamedTuple):
-    """One number that a condition needs: a quantity's value or age, a limit, the silence, the local hour, or a window.
+    """One number that a condition needs: a quantity's value or age, a limit, the silence, the local hour, a window, or
+    what a zone says.
 
     A window is what ``function`` makes of a quantity's values of the last ``span`` microseconds, or of as long as
-    the limit ``limit`` says; ``usual``: the median of what it made of them at the same time of the days before.
+    the limit ``limit`` says; ``usual``: the median of what it made of them at the same time of the days before. A zone
+    is what ``function`` makes of its places; ``zone_top`` is the greatest that it could be where some of them are
+    unknown, ``zone`` then the least. ``span`` and ``limit`` are how old a value of theirs may be.
     """
 
-    kind: Literal["value", "age", "limit", "silent", "hour", "window"]
+    kind: Literal["value", "age", "limit", "silent", "hour", "window", "zone", "zone_top"]
     name: str = ""
     function: str = ""
     span: int = 0
     limit: str = ""
     usual: bool = False
+    zone: ZoneTerm | None = None
 
     @property
     def placeholder(self) -> str:
         """How a summary names it."""
+        if self.zone is not None:
+            inner = self.zone.sole
+            return self.function if inner is None else f"{self.function}_{inner.placeholder}"
         name = f"{self.function}_{self.name}" if self.function else self.name
         return f"usual_{name}" if self.usual else name
+
+    @property
+    def text(self) -> str:
+        """How a rule writes what its zone says."""
+        of_type = f', place_type="{self.zone.place_type}"' if self.zone and self.zone.place_type else ""
+        return f"{self.function}({self.name}{of_type})"
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneTerm:
+    """What a zone function asks of each place: a condition or a number, with slots of its own.
+
+    Two of them are the same if their texts are.
+    """
+
+    text: str
+    place_type: str = ""  # "": of any type
+    slots: tuple[Slot, ...] = field(default=(), compare=False)
+    run: Number = field(default=lambda slots: None, compare=False)  # a condition gives 1 or 0
+    is_condition: bool = field(default=True, compare=False)
+    is_positive: bool = field(default=False, compare=False)  # a number that is never below 0
+    sole: Slot | None = field(default=None, compare=False)  # it is that quantity or window, and no more
 
 
 class Limit(NamedTuple):
@@ -98,6 +128,27 @@ class Scope:
     @property
     def names(self) -> list[str]:
         return [*self.vocabulary.quantities, *self.limits, *FUNCTIONS]
+
+
+def measured(slots: Iterable[Slot]) -> Iterator[Slot]:
+    """Those that read a quantity, also at the places of a zone."""
+    for slot in slots:
+        if slot.zone is not None:
+            yield from measured(slot.zone.slots)
+        elif slot.kind in ("value", "age", "window"):
+            yield slot
+
+
+def zone_placeholders(slots: Iterable[Slot]) -> list[str]:
+    """How a summary names what its zone says: by the function and the quantity, and of conditions how many places."""
+    found: list[str] = []
+    for slot in slots:
+        if slot.kind == "zone" and slot.zone is not None:
+            if slot.zone.is_condition:
+                found += [slot.function, "zone_count", "zone_known"]
+            elif slot.zone.sole is not None:
+                found.append(slot.placeholder)
+    return found
 
 
 def code_names(quantity: Quantity) -> dict[str, int]:

@@ -38,7 +38,7 @@ def mistakes() -> Iterator[tuple[str, Change]]:
     for key in ("alert", "for_each", "when", "severity", "notify", "summary", "limits", "title"):
         yield f"{key} is a number", lambda rule, key=key: rule.update({key: 5})
     wrong = {
-        "an unknown key": {"labels": {}},
+        "an unknown key": {"label": {}},
         "no such severity": {"severity": "urgent"},
         "nobody is told": {"notify": []},
         "neither type nor device": {"for_each": {}},

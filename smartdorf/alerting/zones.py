@@ -1,0 +1,139 @@
+"""What the places of a zone say at one moment, and what the zone functions make of it. Pure.
+
+A place counts if something is mounted there at that time. It is unknown where its sensor has said nothing yet, where
+its last value is older than the rule allows, or where a window is not covered. What is unknown is neither free nor dry:
+
+- ``zone_share`` and ``zone_avg`` are reckoned from the known places, if they are half of all at least;
+- ``zone_count``, ``zone_min``, ``zone_max`` and ``zone_sum`` have a least and a greatest value, between which the
+  unknown places decide. A comparison is unknown where they could turn it.
+
+With several sensors at one place a condition holds there if it holds with any of them; of numbers the greatest counts
+for ``zone_max``, the least for ``zone_min``, else their mean.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import product
+from statistics import fmean
+
+from smartdorf.alerting.memory import Look, View
+from smartdorf.alerting.sight import Choice, current
+from smartdorf.alerting.windows import compute
+from smartdorf.alerting.zone_binding import BoundZone, Member
+from smartdorf.config.terms import Slot
+from smartdorf.config.zones import SHARE
+
+LEAST_KNOWN = 0.5  # of the places
+
+Bounds = tuple[float | None, float | None]
+
+
+def aggregate(slot: Slot, values: Sequence[float | None]) -> Bounds:
+    """The least and the greatest value that the zone may have; None: unknown. A condition's values are 1 and 0."""
+    assert slot.zone is not None
+    known = [value for value in values if value is not None]
+    unknown = len(values) - len(known)
+    if slot.function in ("zone_share", "zone_avg"):
+        if not known or len(known) < LEAST_KNOWN * len(values):
+            return None, None
+        mean = fmean(known) * (SHARE.high if slot.function == "zone_share" else 1)
+        return mean, mean
+    if slot.function == "zone_count":
+        return (sum(known), sum(known) + unknown) if values else (None, None)
+    if not known or (slot.function == "zone_sum" and unknown and not slot.zone.is_positive):
+        return None, None
+    if slot.function == "zone_min":
+        return -math.inf if unknown else min(known), min(known)
+    least = math.fsum(known) if slot.function == "zone_sum" else max(known)
+    return least, math.inf if unknown else least
+
+
+def told(least: float | None, greatest: float | None) -> float | None:
+    """What is said of both: what the known places have."""
+    return greatest if least == -math.inf else least
+
+
+# -- looking ----------------------------------------------------------------------------------------------------------
+
+
+def look(view: View, zone: BoundZone, at: datetime) -> Look:
+    """What the zone's places say; remembered until there are newer values."""
+    known = view.looks.get(zone.number)
+    if known is None or at not in (known.asked, known.at):
+        known = view.looks[zone.number] = _look(view, zone, at)
+    return known
+
+
+def _look(view: View, zone: BoundZone, asked: datetime) -> Look:
+    at, newest, values = _values(view, zone, asked)
+    if at > asked:  # no moment is earlier than what is seen in it
+        at, newest, values = _values(view, zone, at)
+    return Look(asked, at, newest, values)
+
+
+def _values(
+    view: View, zone: BoundZone, at: datetime
+) -> tuple[datetime, datetime | None, dict[int, float | None]]:
+    newest: datetime | None = None
+    values: dict[int, float | None] = {}
+    for member in zone.members:
+        if not any(installation.in_force(at) for installation in member.installations):
+            continue  # nobody measures there
+        seen = [_choices(view, member, metric, at) for metric in zone.metrics]
+        for choices in seen:
+            for _series, (_value, time) in choices:
+                if newest is None or time > newest:
+                    newest = time
+        values[member.place.id] = _said(view, zone, member, seen, at)
+    return (at if newest is None else max(at, newest)), newest, values
+
+
+def _choices(view: View, member: Member, metric: str, at: datetime) -> Sequence[Choice]:
+    """``current``, with a short way for the usual case: one sensor, mounted for good."""
+    if member.sole is not None:
+        known = view.series(member.sole, metric)
+        if not known:
+            return ()
+        reading = view.reading(known[0])
+        if len(known) == 1 and reading is not None and member.installations[0].in_force(reading[1]):
+            return ((known[0], reading),)
+    return current(view, member, metric, at)
+
+
+def _said(
+    view: View, zone: BoundZone, member: Member, seen: Sequence[Sequence[Choice]], at: datetime
+) -> float | None:
+    """What the place says, with all its sensors."""
+    if not all(seen) and len(seen) == 1:
+        return None
+    said = [
+        _said_with(view, zone, member, dict(zip(zone.metrics, chosen, strict=True)), at)
+        for chosen in product(*(choices or (None,) for choices in seen))
+    ]
+    if len(said) == 1:
+        return said[0]
+    known = [value for value in said if value is not None]
+    if zone.term.is_condition and 1 not in known and len(known) < len(said):
+        return None
+    return zone.fold(known) if known else None
+
+
+def _said_with(
+    view: View, zone: BoundZone, member: Member, chosen: dict[str, Choice | None], at: datetime
+) -> float | None:
+    slots = zone.template.copy()
+    for slot, metric in zone.values:
+        choice = chosen[metric]
+        if choice is not None and at - choice[1][1] <= zone.age:
+            slots[slot] = choice[1][0]
+    for slot, window, span, is_counter in zone.windows:
+        choice = chosen[window.name]
+        if choice is not None:
+            series, (_value, time) = choice
+            since = max(i.valid_from for i in member.installations if i.covers(series[1], time))
+            readings = view.readings_of(series)
+            slots[slot] = compute(window.function, readings, at, span, since=since, is_counter=is_counter)
+    return zone.term.run(slots)
