@@ -371,8 +371,9 @@ def _index_zone(watchers: dict[int, Watchers], zone: BoundZone) -> None:
         entry = watchers.setdefault(device_id, Watchers())
         for metric in zone.metrics:
             entry.by_zone.setdefault(metric, []).append(zone)
-        for _slot, window, span, _is_counter in zone.windows:
-            entry.spans[window.name] = max(span, entry.spans.get(window.name, span))
+        for window in zone.windows:
+            metric = zone.metrics[window.metric]
+            entry.spans[metric] = max(window.span, entry.spans.get(metric, window.span))
 
 
 def _unwatched(directory: Directory, instances: Iterable[Instance]) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from smartdorf.config.rule import Rule
 from smartdorf.config.terms import Limit, Slot, ZoneTerm
@@ -34,6 +34,14 @@ class Member:
     device: None = None
 
 
+class BoundWindow(NamedTuple):
+    slot: int
+    metric: int  # which of the zone's quantities
+    function: str
+    span: timedelta
+    is_counter: bool
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class BoundZone:
     """What is asked of the places of one zone. The rule's own place is among them, and is left out when it asks."""
@@ -43,9 +51,9 @@ class BoundZone:
     members: tuple[Member, ...]
     places: frozenset[int]
     template: list[float | None]  # the term's slots with the limits of whoever asks
-    values: tuple[tuple[int, str], ...]  # slot, quantity
-    windows: tuple[tuple[int, Slot, timedelta, bool], ...]  # slot, window, how far back, of a counter
-    metrics: tuple[str, ...]
+    metrics: tuple[str, ...]  # the quantities that it reads
+    values: tuple[tuple[int, int], ...]  # slot, which of the quantities
+    windows: tuple[BoundWindow, ...]
     age: timedelta  # older values are unknown
     fold: Callable[[list[float]], float]  # of several sensors at one place
     instances: list[Instance] = field(default_factory=list)  # whom it concerns
@@ -96,8 +104,15 @@ class Zones:
         ids = tuple(sorted({id_ for slug in slugs for id_ in self._groups[slug]}))
         term = slot.zone
         template = [limits[s.name].value if s.kind == "limit" else None for s in term.slots]
+        metrics = tuple(dict.fromkeys(s.name for s in term.slots if s.kind in ("value", "window")))
         windows = tuple(
-            (index, s, _span(s, limits), rule.quantities[s.name].kind == "counter")
+            BoundWindow(
+                index,
+                metrics.index(s.name),
+                s.function,
+                _span(s, limits),
+                rule.quantities[s.name].kind == "counter",
+            )
             for index, s in enumerate(term.slots)
             if s.kind == "window"
         )
@@ -111,9 +126,11 @@ class Zones:
                 members,
                 frozenset(member.place.id for member in members),
                 template,
-                tuple((index, s.name) for index, s in enumerate(term.slots) if s.kind == "value"),
+                metrics,
+                tuple(
+                    (index, metrics.index(s.name)) for index, s in enumerate(term.slots) if s.kind == "value"
+                ),
                 windows,
-                tuple(dict.fromkeys(s.name for s in term.slots if s.kind in ("value", "window"))),
                 age,
                 _FOLDS.get(slot.function, fmean),
             )
@@ -141,8 +158,8 @@ def alone(rule: Rule, instances: list[Instance]) -> Iterator[Problem]:
     for term, places in lonely.items():
         wanted = f"place_type: {term.place_type}" if term.place_type else _("any type")
         message = _(
-            "{rule} asks the places of a zone, and {place} has none ({wanted}; {count} such place(s)): give them "
-            "its short name, e.g. --tag {tag}={place}"
+            "{rule} asks the other places of a zone, and around {place} there is none ({wanted}; {count} such "
+            "place(s)): a zone's places name it by the tag {tag}"
         )
         text = message.format(rule=rule.name, place=places[0].slug, wanted=wanted, count=len(places), tag=TAG)
         yield Problem(rule.file, rule.line, 1, text)

@@ -77,63 +77,71 @@ def _look(view: View, zone: BoundZone, asked: datetime) -> Look:
 def _values(
     view: View, zone: BoundZone, at: datetime
 ) -> tuple[datetime, datetime | None, dict[int, float | None]]:
+    """The time that is looked at, that of the newest value, and what each place says."""
     newest: datetime | None = None
     values: dict[int, float | None] = {}
     for member in zone.members:
-        if not any(installation.in_force(at) for installation in member.installations):
+        found = _at_sole(view, zone, member, at) or _at_any(view, zone, member, at)
+        if found is None:
             continue  # nobody measures there
-        seen = [_choices(view, member, metric, at) for metric in zone.metrics]
-        for choices in seen:
-            for _series, (_value, time) in choices:
-                if newest is None or time > newest:
-                    newest = time
-        values[member.place.id] = _said(view, zone, member, seen, at)
+        values[member.place.id], time = found
+        if newest is None or (time is not None and time > newest):
+            newest = time
     return (at if newest is None else max(at, newest)), newest, values
 
 
-def _choices(view: View, member: Member, metric: str, at: datetime) -> Sequence[Choice]:
-    """``current``, with a short way for the usual case: one sensor, mounted for good."""
-    if member.sole is not None:
-        known = view.series(member.sole, metric)
-        if not known:
-            return ()
-        reading = view.reading(known[0])
-        if len(known) == 1 and reading is not None and member.installations[0].in_force(reading[1]):
-            return ((known[0], reading),)
-    return current(view, member, metric, at)
+Found = tuple[float | None, datetime | None]  # what a place says, and the time of its newest value
 
 
-def _said(
-    view: View, zone: BoundZone, member: Member, seen: Sequence[Sequence[Choice]], at: datetime
-) -> float | None:
-    """What the place says, with all its sensors."""
-    if not all(seen) and len(seen) == 1:
+def _at_sole(view: View, zone: BoundZone, member: Member, at: datetime) -> Found | None:
+    """The short way for the usual case: one quantity, and one sensor that is there for good; None where it is not."""
+    if member.sole is None or len(zone.metrics) != 1:
         return None
-    said = [
-        _said_with(view, zone, member, dict(zip(zone.metrics, chosen, strict=True)), at)
-        for chosen in product(*(choices or (None,) for choices in seen))
-    ]
-    if len(said) == 1:
-        return said[0]
+    since = member.installations[0].valid_from
+    known = view.series(member.sole, zone.metrics[0])
+    reading = view.reading(known[0]) if len(known) == 1 else None
+    if reading is None or since > at or since > reading[1]:
+        return None
+    return _said_with(view, zone, (since,), ((known[0], reading),), at), reading[1]
+
+
+def _at_any(view: View, zone: BoundZone, member: Member, at: datetime) -> Found | None:
+    """With all the sensors of the place."""
+    if not any(installation.in_force(at) for installation in member.installations):
+        return None
+    seen = [current(view, member, metric, at) for metric in zone.metrics]
+    said = []
+    for chosen in product(*(choices or (None,) for choices in seen)):
+        since = [None if choice is None else _since(member, choice) for choice in chosen]
+        said.append(_said_with(view, zone, since, chosen, at))
+    newest = max((time for choices in seen for _series, (_value, time) in choices), default=None)
     known = [value for value in said if value is not None]
     if zone.term.is_condition and 1 not in known and len(known) < len(said):
-        return None
-    return zone.fold(known) if known else None
+        return None, newest
+    return zone.fold(known) if known else None, newest
+
+
+def _since(member: Member, choice: Choice) -> datetime:
+    series, (_value, time) = choice
+    return max(i.valid_from for i in member.installations if i.covers(series[1], time))
 
 
 def _said_with(
-    view: View, zone: BoundZone, member: Member, chosen: dict[str, Choice | None], at: datetime
+    view: View,
+    zone: BoundZone,
+    since: Sequence[datetime | None],
+    chosen: Sequence[Choice | None],
+    at: datetime,
 ) -> float | None:
+    """``chosen``: by quantity; ``since``: when its sensor was mounted there."""
     slots = zone.template.copy()
     for slot, metric in zone.values:
         choice = chosen[metric]
         if choice is not None and at - choice[1][1] <= zone.age:
             slots[slot] = choice[1][0]
-    for slot, window, span, is_counter in zone.windows:
-        choice = chosen[window.name]
+    for slot, metric, function, span, is_counter in zone.windows:
+        choice = chosen[metric]
         if choice is not None:
-            series, (_value, time) = choice
-            since = max(i.valid_from for i in member.installations if i.covers(series[1], time))
-            readings = view.readings_of(series)
-            slots[slot] = compute(window.function, readings, at, span, since=since, is_counter=is_counter)
+            readings = view.readings_of(choice[0])
+            slots[slot] = compute(function, readings, at, span, since=since[metric], is_counter=is_counter)
     return zone.term.run(slots)

@@ -16,7 +16,15 @@ from rich.text import Text
 from smartdorf.alerting.why_not import MISSED_UPLINKS, UNKNOWN_AFTER
 from smartdorf.cli import alerts_act
 from smartdorf.cli.alerts_why_not import why_not
-from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json, run_async, settings_or_exit
+from smartdorf.cli.context import (
+    ConfigOption,
+    JsonOption,
+    console,
+    key_values,
+    print_json,
+    run_async,
+    settings_or_exit,
+)
 from smartdorf.clock import Clock
 from smartdorf.db import alerts as db
 from smartdorf.db.alerts import Act, AlertEvent, AlertRow, Told
@@ -46,6 +54,10 @@ def list_alerts(
     since: Annotated[
         str, typer.Option(help="With --all: over for no longer than this: 90m, 12h, 7d, 4w.")
     ] = "7d",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VALUE: only alerts that fired with this label; may be repeated."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,7 +65,7 @@ def list_alerts(
 
     Example: smartdorf alerts list --all --since 30d
     """
-    period = parse_period(since)
+    period, wanted = parse_period(since), key_values(label, "--label")
     dsn = settings_or_exit(config).database.full_dsn
     now = Clock().now()
 
@@ -64,7 +76,7 @@ def list_alerts(
                 return rows + await db.fetch_since(connection, now - period)
             return rows + await db.fetch_open(connection)
 
-    rows = run_async(work())
+    rows = [row for row in run_async(work()) if wanted.items() <= row.labels.items()]
     if as_json:
         print_json([alert_json(row, now) for row in rows])
     elif rows:
@@ -276,6 +288,9 @@ def alert_page(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta] 
         text = _("Verdict: {verdict}, by {who}, {time}.")
         lines.append(_signed(text, row.verdict, verdict=verdict_text(row.verdict.verdict)))
     facts = _("Rule {rule}, {severity}").format(rule=row.rule, severity=severity_text(row))
+    labels = ", ".join(f"{name}={value}" for name, value in row.labels.items())
+    if labels:
+        lines.append(_("Labels: {labels}").format(labels=labels))
     return "\n".join(line for line in [*lines, facts] if line)
 
 

@@ -49,6 +49,9 @@ def add(
     tag: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of the place or device; may be repeated.")
     ] = None,
+    label: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, a label of the rule; may be repeated.")
+    ] = None,
     duration: Annotated[str | None, typer.Option("--for", help="How long from now: 30m, 4h, 7d.")] = None,
     until: Annotated[
         datetime | None,
@@ -73,11 +76,12 @@ def add(
     if not words:
         raise UsageError(_('--reason needs words, e.g. --reason "being washed"'))
     dev_eui = normalised_eui(device) if device else ""
-    given = Matchers(rule, place, dev_eui, place_type, key_values(tag, "--tag"))
+    tags, labels = key_values(tag, "--tag"), key_values(label, "--label")
+    given = Matchers(rule, place, dev_eui, place_type, tags, labels)
     if not any(given):
         raise UsageError(
             _(
-                "say what is to be silenced: --rule, --place, --device, --place-type or --tag, at least one of them"
+                "say what is to be silenced: --rule, --place, --device, --place-type, --tag or --label, at least one"
             )
         )
     rules = load_content(settings).rules
@@ -190,6 +194,11 @@ def _unknown(given: Matchers, rules: RuleSet, directory: Directory) -> Iterator[
             yield _("no place and no device has the tag {tag}").format(tag=tag) + did_you_mean(
                 tag, known_tags
             )
+    known_labels = {f"{name}={value}" for rule in rules for name, value in rule.labels.items()}
+    for name, value in given.labels.items():
+        if (label := f"{name}={value}") not in known_labels:
+            message = _("no rule has the label {label}").format(label=label)
+            yield message + did_you_mean(label, known_labels)
 
 
 def matchers_text(matchers: Matchers) -> str:
@@ -201,7 +210,8 @@ def matchers_text(matchers: Matchers) -> str:
         _("places of the type {name}"): matchers.place_type,
     }
     found = [text.format(name=name) for text, name in words.items() if name]
-    return ", ".join([*found, *(f"{key}={value}" for key, value in matchers.tags.items())])
+    pairs = (*matchers.tags.items(), *matchers.labels.items())
+    return ", ".join([*found, *(f"{key}={value}" for key, value in pairs)])
 
 
 def _table(silences: list[Silence], now: datetime) -> Table:

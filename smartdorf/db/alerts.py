@@ -71,6 +71,7 @@ class AlertRow(NamedTuple):
     shadow: bool = False  # its rule was on trial when it opened: nobody is told
     limits: Mapping[str, float] = {}  # those it was decided with; durations in seconds
     because: Mapping[str, str] = {}  # why it holds, in one sentence, by language
+    labels: Mapping[str, str] = {}  # of the rule when it fired
 
 
 class AlertEvent(NamedTuple):
@@ -134,17 +135,28 @@ def names_of_subject(alias: str, time: str) -> str:
 
 
 def _last_value(inputs: str) -> str:
-    """SQL for the time of the newest value of the subject among ``inputs``, or of any where none is measured."""
+    """SQL for the time of the newest value of the subject among ``inputs``, or of any where none is measured.
+
+    Where nothing measures at a place, of any at the places of its zone.
+    """
     series = (
         "FROM measurement_latest l JOIN metric m ON m.id = l.metric_id "
         "WHERE l.device_id = ANY (subject.device_ids)"
     )
-    return f"coalesce((SELECT max(l.time) {series} AND {inputs} ? m.name), (SELECT max(l.time) {series}))"
+    around = (
+        "FROM place z JOIN place p ON z.slug = ANY (string_to_array(replace(p.tags->>'zone', ' ', ''), ',')) "
+        "JOIN installation i ON i.place_id = p.id AND i.valid_to IS NULL "
+        "JOIN measurement_latest l ON l.device_id = i.device_id WHERE z.id = ANY (subject.place_ids)"
+    )
+    return (
+        f"coalesce((SELECT max(l.time) {series} AND {inputs} ? m.name), (SELECT max(l.time) {series}), "
+        f"(SELECT max(l.time) {around}))"
+    )
 
 
 _ALERTS = f"""
     SELECT a.id, a.state, a.rule, a.severity, a.since, a.fired_at, a.resolved_at, a.title::text, a.summary::text,
-           a.action::text, a.inputs::text, a.stage::text, a.eased_at, a.shadow, a.limits::text,
+           a.action::text, a.labels::text, a.inputs::text, a.stage::text, a.eased_at, a.shadow, a.limits::text,
            a.because::text, subject.place, subject.device, subject.models,
            {_last_value("a.inputs")} AS last_value_at
     FROM alert a {names_of_subject("a", "a.fired_at")}
@@ -159,7 +171,7 @@ _ONE = _ALERTS + "WHERE a.id = $1"
 _PENDING = f"""
     SELECT NULL::bigint AS id, 'pending' AS state, s.rule, '' AS severity, s.since, NULL::timestamptz AS fired_at,
            NULL::timestamptz AS resolved_at, '{{}}' AS title, '{{}}' AS summary, '{{}}' AS action, '{{}}' AS inputs,
-           '{{}}' AS stage, false AS shadow, '{{}}' AS limits, '{{}}' AS because,
+           '{{}}' AS stage, '{{}}' AS labels, false AS shadow, '{{}}' AS limits, '{{}}' AS because,
            subject.place, subject.device, subject.models, {_last_value("'{}'::jsonb")} AS last_value_at
     FROM rule_state s {names_of_subject("s", "s.since")}
     WHERE s.phase = 'pending' ORDER BY s.since
@@ -262,7 +274,8 @@ async def _with_told(connection: asyncpg.Connection, rows: list[asyncpg.Record])
 
 
 def _alert(row: asyncpg.Record) -> AlertRow:
-    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action", "stage", "because")}
+    names = ("title", "summary", "action", "stage", "labels", "because")
+    texts = {name: read_texts(row[name]) for name in names}
     limits = msgspec.json.decode(row["limits"], type=dict[str, float])
     inputs, models = read_inputs(row["inputs"]), tuple(row["models"])
     return AlertRow(**{**row, **texts, "limits": limits, "inputs": inputs, "models": models})

@@ -53,6 +53,7 @@ class OutboxRow(NamedTuple):
     summary_id: int | None = None  # it was put together with all that have the same
     held: bool = False  # a silence, or its rule's `send`, held it back before
     silence: Hush | None = None  # in force now
+    labels: Mapping[str, str] = {}
 
 
 # What is over is said in the words in which it was told; only an end that is not the data's has words of its own.
@@ -63,7 +64,7 @@ _DUE = f"""
            (CASE e.kind WHEN 'resolved' THEN a.stage ELSE e.stage END)::text AS stage,
            a.since, a.resolved_at, a.title::text,
            (CASE WHEN e.kind = 'resolved' AND e.reason IS NULL THEN a.summary ELSE e.summary END)::text AS summary,
-           a.action::text, e.inputs::text, subject.place,
+           a.action::text, a.labels::text, e.inputs::text, subject.place,
            subject.device,
            EXISTS (SELECT FROM outbox t JOIN alert_event f ON f.id = t.alert_event_id
                    WHERE f.alert_id = a.id AND f.kind IN {BEGINS} AND t.receiver = o.receiver AND t.state = 'sent')
@@ -110,7 +111,7 @@ async def fetch_due(
 def _row(row: asyncpg.Record) -> OutboxRow:
     fields = dict(row)
     hush = Hush(*(fields.pop(name) for name in ("silence_id", "created_by", "silence_reason", "until")))
-    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action", "stage")}
+    texts = {name: read_texts(row[name]) for name in ("title", "summary", "action", "stage", "labels")}
     fields |= texts | {"inputs": read_inputs(row["inputs"])}
     return OutboxRow(**fields, silence=hush if hush.id is not None else None)
 

@@ -26,6 +26,7 @@ class Matchers(NamedTuple):
     device: str = ""  # dev_eui
     place_type: str = ""
     tags: Mapping[str, str] = {}  # of the place or of the device
+    labels: Mapping[str, str] = {}  # of the rule
 
 
 class Silence(NamedTuple):
@@ -57,7 +58,7 @@ def covering(alert: str, subject: str, time: str) -> str:
 
 def _fits(alert: str, subject: str) -> str:
     return f"""
-    (s.rule IS NULL OR s.rule = {alert}.rule)
+    (s.rule IS NULL OR s.rule = {alert}.rule) AND {alert}.labels @> s.labels
     AND (s.place_id IS NULL OR s.place_id = ANY ({subject}.place_ids))
     AND (s.device_id IS NULL OR s.device_id = ANY ({subject}.device_ids))
     AND (s.place_type IS NULL OR EXISTS (
@@ -83,9 +84,9 @@ async def covering_subject(
 
 
 _ADD = """
-    INSERT INTO silence (created_at, created_by, reason, until, rule, place_id, device_id, place_type, tags)
+    INSERT INTO silence (created_at, created_by, reason, until, rule, place_id, device_id, place_type, tags, labels)
     VALUES ($1, $2, $3, $4, nullif($5, ''), (SELECT id FROM place WHERE slug = $6),
-            (SELECT id FROM device WHERE dev_eui = $7), nullif($8, ''), $9::jsonb)
+            (SELECT id FROM device WHERE dev_eui = $7), nullif($8, ''), $9::jsonb, $10::jsonb)
     RETURNING id
 """
 
@@ -95,9 +96,19 @@ async def add_silence(
 ) -> int:
     """Returns its number. Names are to be known."""
     async with connection.transaction():
-        rule, place, device, place_type, tags = matchers
+        rule, place, device, place_type, tags, labels = matchers
         number: int = await connection.fetchval(
-            _ADD, now, actor(), reason, until, rule, place, device, place_type, json_text(tags)
+            _ADD,
+            now,
+            actor(),
+            reason,
+            until,
+            rule,
+            place,
+            device,
+            place_type,
+            json_text(tags),
+            json_text(labels),
         )
         detail = matchers._asdict() | {"until": until.isoformat(), "reason": reason}
         await audit(connection, "silence.add", str(number), detail)
@@ -125,7 +136,7 @@ async def expire_silence(connection: asyncpg.Connection, number: int, now: datet
 
 _ALL = f"""
     SELECT s.id, s.created_at, s.created_by, s.reason, s.until, s.expired_at, s.expired_by, s.rule, p.slug AS place,
-           d.dev_eui AS device, s.place_type, s.tags::text,
+           d.dev_eui AS device, s.place_type, s.tags::text, s.labels::text,
            (SELECT count(*) FROM alert a {names_of_subject("a", "a.fired_at")}
             WHERE a.state = 'firing' AND {_fits("a", "subject")}) AS open_alerts
     FROM silence s LEFT JOIN place p ON p.id = s.place_id LEFT JOIN device d ON d.id = s.device_id
@@ -146,7 +157,7 @@ def _silence(row: asyncpg.Record) -> Silence:
         row["place"] or "",
         row["device"] or "",
         row["place_type"] or "",
-        msgspec.json.decode(row["tags"], type=dict[str, str]),
+        *(msgspec.json.decode(row[name], type=dict[str, str]) for name in ("tags", "labels")),
     )
     return Silence(
         row["id"],

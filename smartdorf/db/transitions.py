@@ -63,6 +63,7 @@ class Change(NamedTuple):
     shadow: bool = False  # of an alert that opens: its rule is on trial
     limits: Mapping[str, float] = {}  # durations in seconds
     because: Mapping[str, str] = {}  # why it holds, by language
+    labels: Mapping[str, str] = {}  # of the rule
 
 
 # Kinds of events that tell of something bad; whoever was to hear of one hears of the end.
@@ -70,9 +71,9 @@ BEGINS = "('fired', 'raised', 'returned')"
 
 _OPEN_ALERT = """
     INSERT INTO alert (rule, rule_version, subject_kind, subject_id, severity, stage, state, since, fired_at, title,
-                       summary, action, inputs, limits, because, shadow)
+                       summary, action, inputs, limits, because, shadow, labels)
     VALUES ($1, $2, $3, $4, $5, $6::jsonb, 'firing', $7, $8, $9::jsonb, $10::jsonb, $11::jsonb, $12::jsonb,
-            $13::jsonb, $14::jsonb, $15)
+            $13::jsonb, $14::jsonb, $15, $16::jsonb)
     RETURNING id, shadow
 """
 # It says what holds now; how it began stands in its history.
@@ -160,6 +161,7 @@ async def _change_alert(connection: asyncpg.Connection, change: Change) -> tuple
             inputs,
             *reasons,
             change.shadow,
+            json_text(change.labels),
         )
     elif change.kind in ("raised", "returned"):
         found = await connection.fetchrow(

@@ -82,4 +82,5 @@ def _change(transition: Transition, rules: BoundRules, now: datetime) -> Change:
         shadow=rule is not None and rule.mode == "shadow",
         limits=transition.limits,
         because=transition.because,
+        labels=rule.labels if rule is not None else {},
     )

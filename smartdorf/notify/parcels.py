@@ -123,6 +123,7 @@ def notification(row: OutboxRow, language: str, base_url: str | None) -> Notific
         inputs=row.inputs,
         reason=row.reason or "",
         stale=row.stale,
+        labels=row.labels,
         link=f"{base_url.rstrip('/')}/alerts/{row.alert_id}" if base_url else "",
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -33,6 +34,7 @@ class Notification:
     stale: bool = False  # happened long before it was known here
     link: str = ""
     stage: str = ""  # its name, where the rule has stages
+    labels: Mapping[str, str] = field(default_factory=dict)  # of the rule
     together: tuple[Notification, ...] = ()  # several alerts in one message: each of them
 
     @property

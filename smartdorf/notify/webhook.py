@@ -160,4 +160,5 @@ def _fields(message: Notification) -> dict[str, Any]:
         "stale": message.stale,
         "link": message.link,
         "language": message.language,
+        "labels": message.labels,
     }

@@ -55,6 +55,20 @@ async def test_what_fires_in_a_silence_is_not_told_and_told_once_it_is_over(any_
     assert bauhof.kinds == ["fired", "resolved"]
 
 
+@pytest.mark.parametrize(("wanted", "state"), [({"team": "nord"}, "skipped"), ({"team": "sued"}, "sent")])
+async def test_a_silence_may_name_a_label_of_the_rule(
+    plain_db: str, wanted: dict[str, str], state: str
+) -> None:
+    place = await add_container(plain_db)
+    await silence(plain_db, labels=wanted)
+    await record(plain_db, change("fired", place)._replace(labels={"team": "nord", "route": "A"}))
+    async with running(plain_db, bauhof := Recorder()) as bench:
+        await bench.becomes(state)
+    assert [message.labels for message in bauhof.told] == (
+        [{"team": "nord", "route": "A"}] if state == "sent" else []
+    )
+
+
 async def test_what_is_over_when_the_silence_ends_is_told_to_nobody(plain_db: str) -> None:
     place = await add_container(plain_db)
     await silence(plain_db, rule="ContainerFull")

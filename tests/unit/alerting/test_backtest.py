@@ -176,3 +176,23 @@ def test_a_rule_that_only_one_of_both_has() -> None:
     assert (gone.after, spans(gone.lost)) == (None, [(0, 10)])
     [added] = compare([], [Result(rule, 1, alerts((0, 10)), ())], at(1000))
     assert (added.before, spans(added.new)) == (None, [(0, 10)])
+
+
+def test_a_zone_is_tried_with_the_data_of_its_places() -> None:
+    rules = make_rules(
+        YardFull="""
+        for_each: {place_type: yard}
+        when: zone_count(fill_level_pct >= 80) == 2
+        for: 30m
+        summary: {de: "{place}", en: "{place}"}"""
+    )
+    places = [make_place(9, slug="hof", place_type="yard")]
+    places += [make_place(n, tags={"zone": "hof"}) for n in (1, 2)]
+    installations = [Installation(n, n, LONG_AGO) for n in (1, 2)]
+    directory = Directory.of(places, [make_device(1), make_device(2)], installations)
+    trial = Backtest(rules, directory, {"acme/box": "waste"}, since=START, until=at(DAY))
+    assert (trial.devices, trial.quantities) == ({1, 2}, {"fill_level_pct"})
+    for minutes, device, level in ((0, 1, 90.0), (10, 2, 85.0), (60, 1, 90.0), (100, 2, 20.0)):
+        trial.see(at(minutes), [seen(minutes, device, fill_level_pct=level)])
+    [result] = trial.results()
+    assert (result.watched, spans(result.alerts)) == (1, [(40, 100)])

@@ -177,3 +177,42 @@ def test_a_land_and_a_start_that_are_none_are_reported(tmp_path: Path) -> None:
         '3:11: unknown "BYE"; did you mean "BY"?',
         "4:12: expected a local time: 2026-06-04T06:00",
     ]
+
+
+LOT = """
+groups:
+  - name: parking
+    rules:
+      - alert: LotNearlyFull
+        for_each: {place_type: parking_lot}
+        when: zone_share(parking_occupied == occupied, place_type="parking_bay") >= 60
+        severity: info
+        notify: [it]
+        summary: {de: "{place}: {zone_count} von {zone_known}", en: "{place}: {zone_count} of {zone_known}"}
+"""
+LOT_TEST = """
+tests:
+  - name: two of three
+    places:
+      Parkplatz Rathaus: {place_type: parking_lot}
+      Bucht 1: {place_type: parking_bay, tags: {zone: Parkplatz Rathaus}}
+      Bucht 2: {place_type: parking_bay, tags: {zone: Parkplatz Rathaus}}
+      Bucht 3: {place_type: parking_bay, tags: {zone: Parkplatz Rathaus}}
+    readings:
+      - {at: 0, of: Bucht 1, parking_occupied: occupied}
+      - {at: 1h, of: Bucht 2, parking_occupied: free}
+      - {at: 2h, of: Bucht 3, parking_occupied: free}
+      - {at: 3h, of: Bucht 2, parking_occupied: occupied}
+    expect:
+      - {at: 2h, of: Parkplatz Rathaus, alert: LotNearlyFull, state: none}
+      - at: 3h
+        of: Parkplatz Rathaus
+        alert: LotNearlyFull
+        state: firing
+        summary: {de: "Parkplatz Rathaus: 2 von 3", en: "Parkplatz Rathaus: 2 of 3"}
+"""
+
+
+def test_a_test_may_have_a_zone_with_its_places(tmp_path: Path) -> None:
+    ([result], broken) = run(tmp_path, LOT_TEST, LOT)
+    assert ([str(problem) for problem in result.problems], broken) == ([], [])

@@ -297,7 +297,7 @@ def test_a_zone_that_does_not_exist_and_one_without_places_are_noted() -> None:
     ]
     notes = [str(note) for note in bind(rules, Directory.of(places, [], []), {}).notes]
     assert any("bucht-1" in note and '"rathuas"' in note and "rathaus" in note for note in notes), notes
-    assert any("LotNearlyFull" in note and "rathaus has none" in note for note in notes), notes
+    assert any("LotNearlyFull" in note and "around rathaus there is none" in note for note in notes), notes
 
 
 def test_a_bay_that_only_its_lot_asks_is_watched() -> None:
@@ -307,3 +307,82 @@ def test_a_bay_that_only_its_lot_asks_is_watched() -> None:
         make_place(1, slug="bucht-1", place_type="parking_bay", tags={"zone": "rathaus"}),
     ]
     assert bind(rules, Directory.of(places, [], []), {}).notes == ()
+
+
+# -- several sensors, and sensors that are swapped ---------------------------------------------------------------------
+
+
+def yard(when: str, installations: list[Installation], devices: int) -> Village:
+    """Place 100 is a yard, the places 1 and 2 belong to it."""
+    rules = make_rules(
+        Yard=f"""
+        for_each: {{place_type: yard}}
+        when: {when}
+        for: 1m
+        summary: {{de: "{{place}}", en: "{{place}}"}}"""
+    )
+    places = [make_place(100, slug="hof", place_type="yard")]
+    places += [make_place(n, tags={"zone": "hof"}) for n in (1, 2)]
+    return Village(
+        rules, places=places, devices=map(make_device, range(1, devices + 1)), installations=installations
+    )
+
+
+def test_a_dry_sensor_does_not_hide_the_wet_one_beside_it() -> None:
+    there = [Installation(1, 1, LONG_AGO), Installation(2, 1, LONG_AGO), Installation(3, 2, LONG_AGO)]
+    village = yard("zone_count(water_leak) >= 1", there, 3)
+    village.see(0, device=1, water_leak=1).see(1, device=2, water_leak=0).see(2, device=3, water_leak=0)
+    assert village.log == [("Yard", "pending", 0), ("Yard", "fired", 1)]
+    village.see(3, device=1, water_leak=0)
+    assert village.phase("Yard", 100) == "none"
+
+
+def test_of_two_sensors_at_one_place_the_greater_value_is_its_greatest_and_their_mean_counts_once() -> None:
+    there = [Installation(1, 1, LONG_AGO), Installation(2, 1, LONG_AGO), Installation(3, 2, LONG_AGO)]
+    greatest = yard("zone_max(fill_level_pct) > 80", there, 3)
+    mean = yard("zone_avg(fill_level_pct) > 50", there, 3)
+    for village in (greatest, mean):
+        village.see(0, device=1, fill_level_pct=90).see(1, device=2, fill_level_pct=30)
+        village.see(2, device=3, fill_level_pct=20).see(3, device=3, fill_level_pct=20)
+    assert greatest.phase("Yard", 100) == "firing"
+    assert mean.phase("Yard", 100) == "none"  # (60 + 20) / 2
+
+
+def test_a_new_sensor_at_a_place_goes_on_for_the_old_one_and_what_that_says_elsewhere_does_not_count() -> (
+    None
+):
+    there = [
+        Installation(1, 1, LONG_AGO, valid_to=at(30)),
+        Installation(2, 1, at(30)),
+        Installation(3, 2, LONG_AGO),
+    ]
+    village = yard("zone_count(fill_level_pct >= 80) == 2", there, 3)
+    village.see(0, device=1, fill_level_pct=85).see(1, device=3, fill_level_pct=85).see(10)
+    assert village.log[-1] == ("Yard", "pending", 1)
+    village.tick(20)
+    village.see(40, device=1, fill_level_pct=10)  # in the workshop
+    village.see(41, device=3, fill_level_pct=85)
+    assert village.phase("Yard", 100) == "firing"
+    village.see(50, device=2, fill_level_pct=10)
+    assert village.log[-1] == ("Yard", "resolved", 50)
+
+
+def test_values_of_a_zone_and_of_the_place_itself_fit_together() -> None:
+    there = [Installation(n, n, LONG_AGO) for n in (1, 2, 3)]
+    rules = make_rules(
+        Warmer="""
+        for_each: {place_type: container}
+        when: air_temperature_c - zone_avg(air_temperature_c) > 5
+        for: 2 readings
+        summary: {de: "{zone_avg_air_temperature_c}", en: "{zone_avg_air_temperature_c}"}"""
+    )
+    places = [make_place(n, tags={"zone": "hof"}) for n in (1, 2, 3)]
+    village = Village(rules, places=places, devices=map(make_device, (1, 2, 3)), installations=there)
+    village.see(0, device=1, air_temperature_c=20).see(1, device=2, air_temperature_c=20)
+    village.see(2, device=3, air_temperature_c=26)
+    village.see(3, device=1, air_temperature_c=20)  # of another place: no second reading
+    assert village.phase("Warmer", 3) == "pending"
+    village.see(4, device=3, air_temperature_c=26)
+    assert village.log == [("Warmer", "pending", 2), ("Warmer", "fired", 4)]
+    assert village.last is not None
+    assert village.last.transitions[0].summary["de"] == "20,0\xa0°C"
