@@ -96,13 +96,25 @@ def _silent_since(view: View, instance: Instance, at: datetime) -> datetime | No
 class Moment:
     """What an instance sees at one time."""
 
-    __slots__ = ("_best", "_choices", "_fresh", "_given", "_instance", "_looks", "_slots", "_view", "at")
+    __slots__ = (
+        "_best",
+        "_certain",
+        "_choices",
+        "_fresh",
+        "_given",
+        "_instance",
+        "_looks",
+        "_slots",
+        "_view",
+        "at",
+    )
 
     def __init__(self, view: View, instance: Instance, at: datetime, fresh: Collection[Series]) -> None:
         self._view = view
         self._instance = instance
         self._given = fresh
         self._looks: tuple[Look, ...] = ()  # what its zones say, once somebody has asked
+        self._certain = False  # nothing is concluded from the known places of a zone about the others
         self._stand(at)
 
     def _stand(self, at: datetime) -> None:
@@ -151,7 +163,17 @@ class Moment:
                 self._stand(latest)
                 self._look_around()
             verdict = self._verdict(firing=firing, is_data=is_data)
+            if firing:
+                verdict = self._careful(verdict)
         return verdict
+
+    def _careful(self, verdict: Verdict) -> Verdict:
+        """What was concluded may keep an alert up or raise it, but only what is certain ends it."""
+        self._certain = True
+        sure = self._verdict(firing=True, is_data=verdict.fresh)
+        self._certain = False
+        levels = (holds or certain for holds, certain in zip(verdict.levels, sure.levels, strict=True))
+        return verdict._replace(levels=tuple(levels), clears=sure.clears)
 
     def _look_around(self) -> None:
         """Let the zones have their say."""
@@ -201,7 +223,8 @@ class Moment:
                 None if choice is None else window_of(self._view, instance, window, span, choice, self.at)
             )
         for (least, top, zone), around in zip(instance.plan.zones, self._looks, strict=False):
-            slots[least], greatest = aggregate(zone, around.without(instance.place))
+            values = around.without(instance.place)
+            slots[least], greatest = aggregate(zone, values, certain=self._certain)
             if top is not None:
                 slots[top] = greatest
         return slots

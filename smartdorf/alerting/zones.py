@@ -3,7 +3,8 @@
 A place counts if something is mounted there at that time. It is unknown where its sensor has said nothing yet, where
 its last value is older than the rule allows, or where a window is not covered. What is unknown is neither free nor dry:
 
-- ``zone_share`` and ``zone_avg`` are reckoned from the known places, if they are half of all at least;
+- ``zone_share`` and ``zone_avg`` are reckoned from the known places, if they are half of all at least. An open alert
+  ends by a share only if it would with every unknown place, too: no bay becomes free by being silent.
 - ``zone_count``, ``zone_min``, ``zone_max`` and ``zone_sum`` have a least and a greatest value, between which the
   unknown places decide. A comparison is unknown where they could turn it.
 
@@ -31,18 +32,29 @@ LEAST_KNOWN = 0.5  # of the places
 Bounds = tuple[float | None, float | None]
 
 
-def aggregate(slot: Slot, values: Sequence[float | None]) -> Bounds:
-    """The least and the greatest value that the zone may have; None: unknown. A condition's values are 1 and 0."""
+def aggregate(slot: Slot, values: Sequence[float | None], *, certain: bool = False) -> Bounds:
+    """The least and the greatest value that the zone may have; None: unknown. A condition's values are 1 and 0.
+
+    ``certain``: a share is not reckoned from the known places, but left open between its bounds.
+    """
     assert slot.zone is not None
     known = [value for value in values if value is not None]
     unknown = len(values) - len(known)
-    if slot.function in ("zone_share", "zone_avg"):
+    if not values:
+        return None, None  # nobody measures in the zone
+    if slot.function == "zone_avg" or (slot.function == "zone_share" and not certain):
         if not known or len(known) < LEAST_KNOWN * len(values):
             return None, None
-        mean = fmean(known) * (SHARE.high if slot.function == "zone_share" else 1)
+        mean = SHARE.high * sum(known) / len(known) if slot.zone.is_condition else fmean(known)
         return mean, mean
-    if slot.function == "zone_count":
-        return (sum(known), sum(known) + unknown) if values else (None, None)
+    if slot.zone.is_condition:
+        whole, parts = (SHARE.high, len(values)) if slot.function == "zone_share" else (1, 1)
+        return whole * sum(known) / parts, whole * (sum(known) + unknown) / parts
+    return _extremes(slot, known, unknown)
+
+
+def _extremes(slot: Slot, known: Sequence[float], unknown: int) -> Bounds:
+    assert slot.zone is not None
     if not known or (slot.function == "zone_sum" and unknown and not slot.zone.is_positive):
         return None, None
     if slot.function == "zone_min":

@@ -390,7 +390,7 @@ class Compiler:
         run = self._slot(Slot("zone", text, name, age, age_limit, zone=zone))[1]
         top = (
             self._slot(Slot("zone_top", text, name, age, age_limit, zone=zone))[1]
-            if function.certain
+            if function.bounded
             else None
         )
         if truth is not None:
@@ -456,7 +456,7 @@ class Compiler:
             raise self.refuse(node, _("silent_for() and age() stand alone on their side of a comparison"))
         if value.top is not None:
             message = _(
-                "zone_count(), zone_min(), zone_max() and zone_sum() stand alone on their side of a comparison"
+                "of the zone functions only zone_avg() can be reckoned with; the others stand alone on their side"
             )
             raise self.refuse(node, message)
         if value.quantity is not None:

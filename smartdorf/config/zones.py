@@ -23,21 +23,20 @@ SHARE = Quantity(
 class ZoneFunction(NamedTuple):
     """Of what it is made, and what an unknown place does to it.
 
-    ``certain``: what the unknown places could change is left open, so there is a least and a greatest value; else it
-    is reckoned from the known places, if they are half of all at least.
+    ``bounded``: what the unknown places could change may be left open, so there is a least and a greatest value.
     """
 
     of: Literal["values", "conditions"]
-    certain: bool
+    bounded: bool = True
 
 
 ZONES = {
-    "zone_share": ZoneFunction("conditions", certain=False),
-    "zone_count": ZoneFunction("conditions", certain=True),
-    "zone_avg": ZoneFunction("values", certain=False),
-    "zone_min": ZoneFunction("values", certain=True),
-    "zone_max": ZoneFunction("values", certain=True),
-    "zone_sum": ZoneFunction("values", certain=True),
+    "zone_share": ZoneFunction("conditions"),
+    "zone_count": ZoneFunction("conditions"),
+    "zone_avg": ZoneFunction("values", bounded=False),
+    "zone_min": ZoneFunction("values"),
+    "zone_max": ZoneFunction("values"),
+    "zone_sum": ZoneFunction("values"),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -100,6 +101,18 @@ def test_a_zone_says_what_a_plain_reckoning_says(
     found = aggregate(slot, around.without(instance.place))
     wanted = expected(name, history, minute)
     assert found == pytest.approx(wanted) if wanted is not None else found == (None, None)
+
+
+@given(values=st.lists(st.sampled_from([None, 0.0, 1.0]), min_size=1, max_size=8))
+def test_what_is_certain_of_a_share_holds_whatever_the_unknown_places_say(values: list[float | None]) -> None:
+    (instance,) = village("zone_share").bound.instances.values()
+    ((_least, _top, slot),) = instance.plan.zones
+    completed = [
+        100 * sum(choice) / len(values)
+        for choice in product(*[(0, 1) if value is None else (value,) for value in values])
+    ]
+    found = aggregate(slot, values, certain=True)
+    assert found == pytest.approx((min(completed), max(completed)))
 
 
 @settings(max_examples=40, deadline=None)

@@ -96,10 +96,10 @@ def test_a_lot_that_is_no_longer_heard_does_not_become_free() -> None:
     day = 24 * 60
     village.see(3 * day, device=1, parking_occupied=0).tick(4 * day)  # of the others nothing is known by now
     assert village.phase("LotNearlyFull", 100) == "firing"
-    village.see(
-        4 * day + 1, device=2, parking_occupied=0
-    )  # two of four, both free; the first one still counts?
-    assert village.phase("LotNearlyFull", 100) == "none"
+    village.see(4 * day, device=1, parking_occupied=0).see(4 * day + 1, device=2, parking_occupied=1)
+    assert village.phase("LotNearlyFull", 100) == "firing"  # one of two, but three of four may be taken
+    village.see(4 * day + 2, device=2, parking_occupied=0)  # two of four at most: 50 %
+    assert village.log[-1] == ("LotNearlyFull", "resolved", 4 * day + 2)
 
 
 def test_a_bay_without_a_sensor_does_not_count_and_one_that_gets_one_does() -> None:

@@ -61,7 +61,7 @@ def test_every_keyword_is_understood() -> None:
     rules = load(DATA / "everything.good.yaml", receivers=["bauhof", "it"], categories=["waste"])
     assert not rules.problems
     assert not rules.notes
-    full, silent, occupied, wet, flood = rules
+    full, silent, occupied, wet, flood, lot = rules
     assert full.for_each == ForEach("place", ("container", "tank"), tags={"fraction": "glass", "floor": "2"})
     assert full.hold == Hold(2, timedelta(minutes=30))
     assert (full.severities, full.notify) == (("warning",), ("bauhof", "it"))
@@ -75,6 +75,8 @@ def test_every_keyword_is_understood() -> None:
     assert silent.title == {"de": "Silent", "en": "Silent"}
     assert occupied.hold == Hold(0, timedelta(minutes=90))
     assert wet.hold == Hold(1)
+    assert full.labels == {"team": "nord", "route": "7"}
+    assert (set(lot.limits), set(lot.quantities)) == ({"crowded", "fresh"}, {"parking_occupied"})
 
 
 @pytest.mark.parametrize(

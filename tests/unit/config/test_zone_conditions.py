@@ -55,7 +55,7 @@ def test_these_are_conditions(text: str) -> None:
         ('zone_max(stuck(water_level_m, "2h")) > 1', 9, "zone_share(stuck(water_level_m"),
         ("zone_max(water_level_m) > battery_v", 26, "do not fit together"),
         ("zone_max(water_level_m) >= 100", 27, "100 is never reached"),
-        ("zone_max(water_level_m) - 1 > 2", 0, "stand alone"),
+        ("zone_max(water_level_m) - 1 > 2", 0, "only zone_avg()"),
         ("zone_max(water_level_m) > zone_min(water_level_m)", 0, "compare a zone with"),
         ("zone_max(zone_min(water_level_m)) > 1", 9, "within another"),
         ('zone_count(silent_for() > "1d") > 1', 11, "values and windows only"),
