@@ -264,6 +264,7 @@ def test_all_wrong_names_are_told_at_once_with_what_was_meant(run: Run) -> None:
             "--until 2020-01-01 10:00 is over already",
         ),
         (["--device", "24e1", "--for", "1h"], '"24e1" is no DevEUI: expected 16 hex digits'),
+        (["--label", "team=nord", "--for", "4h"], "no rule has the label team=nord"),
         (["--rule", "ContainerFull", "--for", "1s"], "a silence lasts a minute at least"),
         (["--rule", "ContainerFull", "--for", "soon"], '"soon" is no duration'),
     ],
@@ -300,3 +301,16 @@ def test_the_alert_says_that_it_was_silenced(run: Run, plain_db: str) -> None:
     text = " ".join(run("alerts", "show", "1").output.split())
     assert f"bauhof not told that it fired: silenced by {actor()} until" in text
     assert "being washed" in text
+
+
+def test_alerts_are_listed_by_label(run: Run, plain_db: str) -> None:
+    async def fire() -> None:
+        for name, team in (("Glas Nord", "nord"), ("Glas Sued", "sued")):
+            place = await add_container(plain_db, name)
+            await record(plain_db, change("fired", place)._replace(labels={"team": team}))
+
+    run_async(fire())
+    [alert] = json.loads(run("alerts", "list", "--label", "team=nord", "--json").stdout)
+    assert (alert["place"], alert["labels"]) == ("Glas Nord", {"team": "nord"})
+    assert "Labels: team=nord" in run("alerts", "show", str(alert["id"])).output
+    assert "No open alerts." in run("alerts", "list", "--label", "team=west").output
