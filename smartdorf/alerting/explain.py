@@ -11,7 +11,8 @@ from smartdorf.config.clauses import Clause, Side, clauses, reasons
 from smartdorf.config.durations import SECOND
 from smartdorf.config.kleene import Slots
 from smartdorf.config.rule import Rule, Stage
-from smartdorf.config.terms import Slot
+from smartdorf.config.terms import Slot, ZoneTerm
+from smartdorf.config.zones import SHARE
 from smartdorf.i18n import LANGUAGES, translations
 from smartdorf.local_time import time_text
 from smartdorf.vocabulary import Quantity, number_text, quantity_text
@@ -148,14 +149,37 @@ class Words:
         _, slot = self._, side.slot
         if slot is None or slot.kind == "limit":
             return side.text
-        if slot.kind == "silent":
-            return _("the time since the last message")
-        if slot.kind == "hour":
-            return _("the time of day")
-        if slot.kind == "age":
-            return _("the age of {label}").format(label=self._label(slot))
-        if slot.kind == "value":
-            return self._label(slot)
+        if slot.zone is not None:
+            return self._of_zone(slot, slot.zone)
+        if slot.kind == "window":
+            window = self._of_window(slot, side.text)
+            return _("what {what} usually is").format(what=window) if slot.usual else window
+        texts = {
+            "silent": _("the time since the last message"),
+            "hour": _("the time of day"),
+            "age": _("the age of {label}"),
+            "value": "{label}",
+        }
+        return texts[slot.kind].format(label=self._label(slot) if slot.name else "")
+
+    def _of_zone(self, slot: Slot, zone: ZoneTerm) -> str:
+        """What was asked of the places: a condition as the rule writes it, or a quantity."""
+        _ = self._
+        what = zone.text
+        if zone.sole is not None:
+            what = self._label(zone.sole) if zone.sole.kind == "value" else self._of_window(zone.sole, what)
+        texts = {
+            "zone_share": _("the share of places with “{what}”"),
+            "zone_count": _("the number of places with “{what}”"),
+            "zone_avg": _("the average of {what} over the places"),
+            "zone_min": _("the lowest of all places, {what},"),
+            "zone_max": _("the highest of all places, {what},"),
+            "zone_sum": _("the sum of {what} over the places"),
+        }
+        return texts[slot.function].format(what=what)
+
+    def _of_window(self, slot: Slot, text: str) -> str:
+        _ = self._
         texts = {
             "avg": _("the average of {label} over {span}"),
             "median": _("the median of {label} over {span}"),
@@ -169,7 +193,7 @@ class Words:
             "rate": _("the change of {label} per hour, over {span},"),
             "stuck": _("that {label} stood still for {span}"),
         }
-        return texts.get(slot.function, side.text).format(label=self._label(slot), span=self._span(slot))
+        return texts.get(slot.function, text).format(label=self._label(slot), span=self._span(slot))
 
     def value(self, side: Side, *, beside: Side | None = None, since: bool = False) -> str:
         """The side's value, with the unit of what it is compared with where it has none of its own."""
@@ -191,6 +215,10 @@ class Words:
             return quantity_text(self._quantity(slot), number, self.language)
         if slot is not None and slot.kind == "window":
             return window_text(self._rule, slot, number, self.language)
+        if slot is not None and slot.function == "zone_share":
+            return quantity_text(SHARE, number, self.language)
+        if slot is not None and slot.zone is not None and slot.zone.sole is not None:
+            return self._number(slot.zone.sole, number)
         return number_text(number, 2 if number % 1 else 0, self.language)
 
 
