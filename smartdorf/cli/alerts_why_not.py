@@ -103,7 +103,7 @@ async def _answers(
             reasons.append(
                 _("The rule is on trial (mode: shadow): an alert is kept and shown, and nobody is told.")
             )
-        silence = await covering_subject(connection, *key, now)
+        silence = await covering_subject(connection, *key, rule.labels, now)
         if silence is not None:
             text = _("Silence {number} fits until {time}: an alert is kept and shown, and told after that.")
             time = time_text(silence[1], current_language())

@@ -70,16 +70,21 @@ def _fits(alert: str, subject: str) -> str:
 
 
 _COVERING_SUBJECT = f"""
-    SELECT s.id, s.until FROM (VALUES ($1::text, $2::text, $3::bigint)) a (rule, subject_kind, subject_id)
+    SELECT s.id, s.until FROM (VALUES ($1::text, $2::text, $3::bigint, $5::jsonb)) a (rule, subject_kind, subject_id, labels)
     {names_of_subject("a", "$4")} CROSS JOIN LATERAL ({covering("a", "subject", "$4")}) s
 """
 
 
 async def covering_subject(
-    connection: asyncpg.Connection, rule: str, kind: str, subject_id: int, now: datetime
+    connection: asyncpg.Connection,
+    rule: str,
+    kind: str,
+    subject_id: int,
+    labels: Mapping[str, str],
+    now: datetime,
 ) -> tuple[int, datetime] | None:
     """The silence that an alert of the rule would fall under now, and until when."""
-    row = await connection.fetchrow(_COVERING_SUBJECT, rule, kind, subject_id, now)
+    row = await connection.fetchrow(_COVERING_SUBJECT, rule, kind, subject_id, now, json_text(labels))
     return (row["id"], row["until"]) if row is not None else None
 
 

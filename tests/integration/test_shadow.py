@@ -90,7 +90,7 @@ async def test_what_opened_on_trial_stays_so_when_the_rule_goes_live_and_the_nex
         async with connected(live.dsn) as connection:
             await lifecycle.request_close(connection, 1, "emptied", live.clock.now())
             async with connection.transaction():
-                await lifecycle.close_requested(connection, live.clock.now())
+                await lifecycle.close_requested(connection, live.clock.now(), {})
         assert await live.rows("SELECT * FROM outbox") == []
         assert await fetch_trials_of(live.dsn) == {}
 
