@@ -110,7 +110,7 @@ async def open_demo(language: str) -> AsyncIterator[Demo]:
     with EmbeddedPostgres() as postgres, EmbeddedBroker() as broker:
         await asyncio.to_thread(migrate, postgres.dsn, "plain")
         village = Village.build(SEED, start=BEGINS)
-        await _onboard(postgres.dsn, village)
+        await onboard(postgres.dsn, village)
         settings = _settings(postgres.dsn, broker.port)
         told: deque[Notification] = deque(maxlen=50)
         content = load_content(settings)
@@ -154,7 +154,7 @@ def _settings(dsn: str, port: int) -> Settings:
     )
 
 
-async def _onboard(dsn: str, village: Village) -> None:
+async def onboard(dsn: str, village: Village) -> None:
     async with connected(dsn) as connection:
         for device in village.devices:
             place = device.place

@@ -287,13 +287,16 @@ def _run(script: _Script, rules: RuleSet) -> RuleTestResult:
 
 
 def _unheard(script: _Script) -> Iterator[str]:
+    """Rules of which something is expected where the place itself (or all of them, if it has no sensor) was silent."""
     for expected in script.expectations:
-        heard = [
-            time
+        before = [
+            (time, observation.device_id)
             for time, observations in script.observations.items()
             for observation in observations
-            if observation.device_id == expected.key.id and time <= expected.time
+            if time <= expected.time
         ]
+        own = [time for time, device_id in before if device_id == expected.key.id]
+        heard = own or [time for time, _device_id in before]
         if heard and expected.time - max(heard) >= UNHEARD:
             yield expected.key.rule
 
