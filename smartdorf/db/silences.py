@@ -70,7 +70,8 @@ def _fits(alert: str, subject: str) -> str:
 
 
 _COVERING_SUBJECT = f"""
-    SELECT s.id, s.until FROM (VALUES ($1::text, $2::text, $3::bigint, $5::jsonb)) a (rule, subject_kind, subject_id, labels)
+    SELECT s.id, s.until
+    FROM (VALUES ($1::text, $2::text, $3::bigint, $5::jsonb)) a (rule, subject_kind, subject_id, labels)
     {names_of_subject("a", "$4")} CROSS JOIN LATERAL ({covering("a", "subject", "$4")}) s
 """
 
