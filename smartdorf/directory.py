@@ -58,28 +58,49 @@ class Installation:
         return self.channel in (None, channel) and self.in_force(time)
 
 
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What hears devices: our own or a foreign one. It is known from its first reception on."""
+
+    id: int
+    gateway_id: str
+    name: str = ""
+
+    def __str__(self) -> str:
+        return self.name or self.gateway_id
+
+
 @dataclass(frozen=True)
 class Directory:
-    """All places, devices and installations of this installation of smartdorf, at one moment."""
+    """All places, devices, installations and gateways of this installation of smartdorf, at one moment."""
 
     places: Mapping[int, Place] = field(default_factory=dict)
     devices: Mapping[int, Device] = field(default_factory=dict)
     installations: tuple[Installation, ...] = ()
+    gateways: Mapping[int, Gateway] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, places: Iterable[Place], devices: Iterable[Device], installations: Iterable[Installation]
+        cls,
+        places: Iterable[Place],
+        devices: Iterable[Device],
+        installations: Iterable[Installation],
+        gateways: Iterable[Gateway] = (),
     ) -> Directory:
         return cls(
             {place.id: place for place in places},
             {device.id: device for device in devices},
             tuple(installations),
+            {gateway.id: gateway for gateway in gateways},
         )
 
     def with_devices(self, devices: Iterable[Device]) -> Directory:
         """This directory and a few devices more."""
         return Directory(
-            self.places, {**self.devices, **{device.id: device for device in devices}}, self.installations
+            self.places,
+            {**self.devices, **{device.id: device for device in devices}},
+            self.installations,
+            self.gateways,
         )
 
     def with_firmware(self, firmware: Mapping[int, str]) -> Directory:

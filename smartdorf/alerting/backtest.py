@@ -102,6 +102,7 @@ class Backtest:
 
     Places, devices and their limits (the learned ones too) are what they are today, but every device is where it was:
     what has been taken down since is watched until then. What a person would have to close ends when it is clear.
+    Rules about gateways are left out: who heard what is not read.
     """
 
     def __init__(
@@ -115,7 +116,11 @@ class Backtest:
         until: datetime,
         calendar: Calendar | None = None,
     ) -> None:
-        ending = [replace(rule, timing=rule.timing._replace(by_hand=False)) for rule in rules]
+        ending = [
+            replace(rule, timing=rule.timing._replace(by_hand=False))
+            for rule in rules
+            if rule.for_each.kind != "gateway"
+        ]
         self._since = since
         self._until = until
         (_begin, first), *later = [

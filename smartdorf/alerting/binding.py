@@ -6,7 +6,7 @@ Made anew whenever rules, devices or places change. Pure; keeps no values and no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -20,7 +20,7 @@ from smartdorf.config.rules import RuleSet
 from smartdorf.config.schedule import OpenTimes
 from smartdorf.config.terms import Limit, Slot
 from smartdorf.config.windows import LONGEST_WINDOW, USUAL_DAYS
-from smartdorf.directory import Device, Directory, Installation, Place
+from smartdorf.directory import Device, Directory, Gateway, Installation, Place
 from smartdorf.errors import Problem
 from smartdorf.i18n import gettext as _
 from smartdorf.rhythm import start_limit
@@ -61,12 +61,12 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instance:
-    """One rule at one place or device."""
+    """One rule at one place, device or gateway."""
 
     key: AlertKey
     rule: Rule
     plan: Plan
-    place: Place | None  # exactly one of both
+    place: Place | None  # exactly one of these, or the gateway
     device: Device | None
     installations: tuple[Installation, ...]  # at the place, or of the device; the ended ones too
     template: list[float | None]  # the rule's slots with this subject's limits
@@ -76,6 +76,7 @@ class Instance:
     quiet_at_uplink: bool  # nothing but the sole device's silence counts, and an uplink ends it
     active: OpenTimes | None = None  # when its condition counts; None: always
     zones: tuple[BoundZone, ...] = ()  # of the plan's zones
+    gateway: Gateway | None = None
 
 
 @dataclass(slots=True)
@@ -102,6 +103,9 @@ class BoundRules:
     send: Mapping[str, OpenTimes] = field(
         default_factory=dict
     )  # by rule, where it may not be told at any time
+    listeners: Mapping[int, Sequence[Instance]] = field(default_factory=dict)  # by gateway
+    ranks: Mapping[str, int] = field(default_factory=dict)  # what a rule depends on has a lower one
+    muting: frozenset[str] = frozenset()  # rules that others depend on
 
     def tell_at(self, rule: str, now: datetime) -> datetime:
         """When something that is to be told ``now`` may be told."""
@@ -119,8 +123,9 @@ class BoundRules:
             return None
         if key.rule not in self.rules:
             return "rule removed" if self.kept is None or self.kept.has_gone(key.rule) else None
-        subjects = self.directory.places if key.kind == "place" else self.directory.devices
-        return "no longer watched" if key.id in subjects else f"{key.kind} removed"
+        directory = self.directory
+        subjects = {"place": directory.places, "device": directory.devices, "gateway": directory.gateways}
+        return "no longer watched" if key.id in subjects[key.kind] else f"{key.kind} removed"
 
 
 def bind(
@@ -179,6 +184,8 @@ def bind(
             for device in directory.devices.values()
             if _fits_device(rule.for_each, device, by_device.get(device.id, ()), categories)
         ]
+        if rule.for_each.kind == "gateway":
+            found = [_of_gateway(rule, plan, gateway) for gateway in directory.gateways.values()]
         if not found:
             message = _("{rule} watches nothing: there is no {wanted}")
             text = message.format(rule=rule.name, wanted=rule.for_each)
@@ -198,7 +205,29 @@ def bind(
         tuple(notes),
         rules if isinstance(rules, RuleSet) else None,
         {rule.name: OpenTimes(rule.send, calendar) for rule in rules if rule.send is not None},
+        _grouped_by_gateway(instances.values()),
+        _ranks(rules),
+        frozenset(name for rule in rules for name in rule.depends_on),
     )
+
+
+def _grouped_by_gateway(instances: Iterable[Instance]) -> dict[int, list[Instance]]:
+    found: dict[int, list[Instance]] = {}
+    for instance in instances:
+        if instance.gateway is not None:
+            found.setdefault(instance.gateway.id, []).append(instance)
+    return found
+
+
+def _ranks(rules: Iterable[Rule]) -> dict[str, int]:
+    """Whoever depends on nothing has 0, everybody else one more than what they depend on."""
+    ranks = {rule.name: 0 for rule in rules}
+    for _round in range(len(ranks)):
+        raised = {r.name: max((ranks.get(n, 0) + 1 for n in r.depends_on), default=0) for r in rules}
+        if raised == ranks:
+            break
+        ranks = raised
+    return ranks
 
 
 def _grouped(
@@ -308,6 +337,24 @@ def _learned(
         name: limit._replace(value=max(known)) if limit.learned and known else limit
         for name, limit in rule.limits.items()
     }
+
+
+def _of_gateway(rule: Rule, plan: Plan, gateway: Gateway) -> Instance:
+    template = rule.template(rule.limits)
+    return Instance(
+        key=AlertKey(rule.name, "gateway", gateway.id),
+        rule=rule,
+        plan=plan,
+        place=None,
+        device=None,
+        installations=(),
+        template=template,
+        crossings=tuple(_crossings(rule, template)),
+        sole=None,
+        spans=(),
+        quiet_at_uplink=_quiet_at_uplink(rule, plan, template),
+        gateway=gateway,
+    )
 
 
 def _span(slot: Slot, limits: Mapping[str, Limit]) -> timedelta:

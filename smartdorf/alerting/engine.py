@@ -7,14 +7,26 @@ them and then calls ``state.apply``. Event time only; the clock is whoever calls
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
 
 from msgspec.structs import replace
 
 from smartdorf.alerting.binding import BoundRules, Instance, Watchers, bind
 from smartdorf.alerting.explain import because, limits_of
-from smartdorf.alerting.memory import Agenda, Changes, EngineState, Evaluation, Observation, Series, View
-from smartdorf.alerting.moment import Moment, begin_of, surely_begins_nothing
+from smartdorf.alerting.hearing import OUT_OF_SERVICE
+from smartdorf.alerting.memory import (
+    Agenda,
+    Changes,
+    EngineState,
+    Evaluation,
+    Observation,
+    Series,
+    Span,
+    View,
+)
+from smartdorf.alerting.moment import Moment, begin_of, surely_begins_nothing, usual_of
+from smartdorf.alerting.muting import muted_by, muted_until, waiting
 from smartdorf.alerting.sight import is_of
 from smartdorf.alerting.state import (
     BEGINS,
@@ -53,10 +65,16 @@ __all__ = [
     "tick",
 ]
 
+_MOMENT, _LOOK = timedelta(microseconds=1), timedelta(minutes=1)
 _GONE = {  # reason → what is said instead of the rule's summary
     "rule removed": {"de": "Die Regel gibt es nicht mehr.", "en": "The rule no longer exists."},
     "place removed": {"de": "Den Ort gibt es nicht mehr.", "en": "The place no longer exists."},
     "device removed": {"de": "Das Gerät gibt es nicht mehr.", "en": "The device no longer exists."},
+    "gateway removed": {"de": "Das Gateway gibt es nicht mehr.", "en": "The gateway no longer exists."},
+    "gateway out of service": {
+        "de": "Das Gateway ist seit 30 Tagen still und gilt als abgebaut.",
+        "en": "The gateway has been silent for 30 days and counts as taken down.",
+    },
     "no longer watched": {
         "de": "Die Regel gilt hier nicht mehr.",
         "en": "The rule no longer applies here.",
@@ -73,17 +91,23 @@ def evaluate(rules: BoundRules, state: EngineState, observations: Iterable[Obser
 
 
 def tick(rules: BoundRules, state: EngineState, now: datetime) -> Evaluation:
-    """What mere passing of time changes until ``now``: `for` durations, silence, ages. Never resolves."""
+    """What mere passing of time changes until ``now``: `for` durations, silence, ages.
+
+    It never says that something is over; only a gateway that was taken away is missed no more. In the order of time;
+    at the same moment, what others depend on comes before them.
+    """
     agenda = state.agenda
     if agenda is None or agenda.rules is not rules:
         agenda = state.agenda = _agenda(rules, state, now)
     view = View(rules, state)
-    for key in agenda.settle(now):
-        instance = rules.instances[key]
-        due: datetime | None = agenda.due[key]
-        while due is not None and due <= now:
-            due = _advance(view, instance, due, None)
-        if key in view.instances:
+    queue = [(agenda.due[key], rules.ranks.get(key.rule, 0), key) for key in agenda.settle(now)]
+    heapify(queue)
+    while queue:
+        time, rank, key = heappop(queue)
+        due = _advance(view, rules.instances[key], time, None)
+        if due is not None and due <= now:
+            heappush(queue, (due, rank, key))
+        elif key in view.instances:
             view.due[key] = due
         else:
             agenda.set(key, due)  # nothing to commit, so nothing that could fail
@@ -92,27 +116,37 @@ def tick(rules: BoundRules, state: EngineState, now: datetime) -> Evaluation:
 
 
 def reconcile(rules: BoundRules, state: EngineState, now: datetime) -> Evaluation:
-    """Close what nobody watches any more: the rule, the place or the device is gone. At start and reload."""
+    """Close what nobody watches any more: the rule, the place, device or gateway is gone. At start and reload."""
     view = View(rules, state)
     for key, alert in state.instances.items():
         reason = rules.reason_gone(key)
-        if reason is None:
-            continue
-        view.instances[key] = None
-        kind: Kind = "resolved" if alert.phase == "firing" else "dropped"
-        rule = rules.rules.get(key.rule)
-        view.transitions.append(
-            Transition(
-                key=key,
-                kind=kind,
-                time=max(now, alert.looked_at),
-                since=alert.since,
-                rule_version=rule.version if rule is not None else "",
-                summary=_GONE[reason],
-                reason=reason,
-            )
-        )
+        if reason is not None:
+            _end(view, key, alert, now, reason)
     return view.evaluation()
+
+
+def _end(view: View, key: AlertKey, alert: AlertState, now: datetime, reason: str) -> None:
+    """Not the data end it."""
+    view.instances[key] = None
+    rule, at = view.rules.rules.get(key.rule), max(now, alert.looked_at)
+    _note_end(view, key, alert, at)
+    view.transitions.append(
+        Transition(
+            key=key,
+            kind="resolved" if alert.phase == "firing" else "dropped",
+            time=at,
+            since=alert.since,
+            rule_version=rule.version if rule is not None else "",
+            summary=_GONE[reason],
+            reason=reason,
+        )
+    )
+
+
+def _note_end(view: View, key: AlertKey, alert: AlertState, at: datetime) -> None:
+    """Those that waited for it count from now on."""
+    if alert.fired_at is not None and not alert.eased and key.rule in view.rules.muting:
+        view.ended[key] = Span(alert.fired_at, at)
 
 
 def _agenda(rules: BoundRules, state: EngineState, now: datetime) -> Agenda:
@@ -125,7 +159,7 @@ def _agenda(rules: BoundRules, state: EngineState, now: datetime) -> Agenda:
             due = _next_due(view, instance, alert, seen, after=None)
             if alert is None and instance.active is not None:  # we may have been away when its hours began
                 due = instance.active.last_opening(seen) or due
-            agenda.set(key, due)
+            agenda.set(key, now if alert is not None and alert.muted_by else due)
     return agenda
 
 
@@ -151,20 +185,30 @@ def _observe(view: View, observation: Observation) -> None:
         if watchers is not None and (zones := watchers.by_zone.get(series[2])):
             for instance in _around(view, zones, series, time):
                 touched.setdefault(instance, [])
-    heard = view.heard(device_id)
-    if heard is None or time > heard:
-        view.last_heard[device_id] = time
-        for instance in watchers.by_silence if watchers is not None else ():
-            if instance.quiet_at_uplink and view.is_at_rest(instance.key):
-                continue  # nearly every uplink: nothing begins or ends by it, and its timer may ring too early
-            if instance.device is not None or any(
-                i.device_id == device_id and i.in_force(time) for i in instance.installations
-            ):
-                touched.setdefault(instance, [])
+    for instance in _heard_again(view, device_id, time, watchers):
+        touched.setdefault(instance, [])
+    if observation.gateways:
+        for instance in _gateways_back(view, observation):
+            touched.setdefault(instance, [])
     for instance, fresh in touched.items():
         due = _advance(view, instance, time, fresh)
         if due is not None or instance.crossings or instance.key in view.instances:
             view.due[instance.key] = due
+
+
+def _heard_again(view: View, device_id: int, time: datetime, watchers: Watchers | None) -> Iterator[Instance]:
+    """Whose silence is over."""
+    heard = view.heard(device_id)
+    if heard is not None and time <= heard:
+        return
+    view.last_heard[device_id] = time
+    for instance in watchers.by_silence if watchers is not None else ():
+        if instance.quiet_at_uplink and view.is_at_rest(instance.key):
+            continue  # nearly every uplink: nothing begins or ends by it, and its timer may ring too early
+        if instance.device is not None or any(
+            i.device_id == device_id and i.in_force(time) for i in instance.installations
+        ):
+            yield instance
 
 
 def _around(view: View, zones: Sequence[BoundZone], series: Series, time: datetime) -> Iterator[Instance]:
@@ -180,6 +224,14 @@ def _around(view: View, zones: Sequence[BoundZone], series: Series, time: dateti
             view.said[zone] = values
         for instance in zone.instances:
             if instance.place is not place and (changed or view.instance(instance.key) is not None):
+                yield instance
+
+
+def _gateways_back(view: View, observation: Observation) -> Iterator[Instance]:
+    """Whose alert may end, now that its gateway has heard something. Nearly always nobody's."""
+    for gateway_id in view.hearing.hear(observation.device_id, observation.gateways, observation.time):
+        for instance in view.rules.listeners.get(gateway_id, ()):
+            if not (instance.quiet_at_uplink and view.is_at_rest(instance.key)):
                 yield instance
 
 
@@ -210,9 +262,16 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
     ``fresh``: the series with a new value; None where only time has passed.
     """
     key, rule = instance.key, instance.rule
-    before = view.instance(key)
+    known = before = view.instance(key)
     if before is None and fresh is not None and surely_begins_nothing(view, instance, at):
         return None
+    if before is not None and instance.gateway is not None and _is_out_of_service(view, instance, at):
+        _end(view, key, before, at, "gateway out of service")
+        return None
+    if before is not None and rule.depends_on and before.phase == "pending":
+        muted = muted_until(view, instance, at)
+        if muted is not None and before.since < muted:  # its time begins anew
+            before = AlertState("pending", muted, 0)
     if before is not None:  # data may be a moment older than the tick that came before it
         at = max(at, before.looked_at)
     moment = Moment(view, instance, at, fresh or ())
@@ -224,8 +283,13 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
     )
     at = moment.at
     after, kind = advance_alert(before, rule.timing, verdict, at)
-    if after is not before:
+    if kind == "fired" and after is not None and (explained := muted_by(view, instance, at)):
+        after = waiting(after, explained)
+        kind = None if before is not None and before.phase == "pending" else "pending"
+    if after != known:
         view.instances[key] = after
+    if before is not None and kind in ("resolved", "eased"):
+        _note_end(view, key, before, at)
     if kind is not None:
         alert = after or before
         assert alert is not None
@@ -295,7 +359,9 @@ def _next_due(
     if instance.active is not None and (alert is None or alert.phase == "pending"):
         change = instance.active.next_change(at if alert is None else alert.since)
         found += [] if change is None else [change]
-    if alert is None or alert.phase == "pending" or _may_rise(alert, instance):
+    if instance.gateway is not None:
+        found += _looks_at_gateway(view, instance, alert, at)
+    elif alert is None or alert.phase == "pending" or _may_rise(alert, instance):
         for slot, offset in instance.crossings:
             begin = begin_of(view, instance, slot, at)
             if begin is not None:
@@ -303,6 +369,30 @@ def _next_due(
         if instance.plan.silence is not None:
             found += _changes_after(instance, at)
     return min((due for due in found if after is None or due > after), default=None)
+
+
+def _looks_at_gateway(
+    view: View, instance: Instance, alert: AlertState | None, at: datetime
+) -> Iterator[datetime]:
+    assert instance.gateway is not None
+    last = view.hearing.last_of(instance.gateway.id)
+    if last is None:
+        return
+    yield last + OUT_OF_SERVICE + _MOMENT
+    if at - last > OUT_OF_SERVICE or not (
+        alert is None or alert.phase == "pending" or _may_rise(alert, instance)
+    ):
+        return
+    usual = usual_of(view, instance) + _MOMENT
+    for _slot, offset in instance.crossings:
+        yield last + max(offset, usual)
+        if usual > offset:  # by then it may have become less; receptions do not set the timer anew
+            yield at + max(offset, _LOOK)
+
+
+def _is_out_of_service(view: View, instance: Instance, at: datetime) -> bool:
+    last = view.hearing.last_of(instance.gateway.id) if instance.gateway is not None else None
+    return last is not None and at - last > OUT_OF_SERVICE
 
 
 def _may_rise(alert: AlertState, instance: Instance) -> bool:

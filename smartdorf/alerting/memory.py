@@ -6,7 +6,7 @@ agenda, which timer is due when, is made anew from the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from smartdorf.alerting.binding import BoundRules
+from smartdorf.alerting.hearing import Hearing, Listening
 from smartdorf.alerting.state import AlertKey, AlertState, Transition
 from smartdorf.alerting.windows import Reading, insert, prune
 from smartdorf.alerting.zone_binding import BoundZone
@@ -28,6 +29,14 @@ class Observation(Struct, frozen=True, gc=False):
     device_id: int
     time: datetime
     values: tuple[tuple[int, str, float], ...] = ()  # channel, quantity, value
+    gateways: tuple[int, ...] = ()  # those that heard it
+
+
+class Span(NamedTuple):
+    """From when to when an alert was open."""
+
+    begin: datetime
+    end: datetime
 
 
 class Look(NamedTuple):
@@ -53,6 +62,8 @@ class Changes(NamedTuple):
     due: dict[AlertKey, datetime | None]
     history: dict[Series, list[Reading]]
     said: Mapping[BoundZone, Mapping[int, float | None]] = {}  # by zones, where something has changed
+    hearing: Listening | None = None
+    ended: Mapping[AlertKey, Span] = {}  # alerts that others had waited for
 
 
 class Evaluation(NamedTuple):
@@ -87,8 +98,8 @@ class Agenda:
             self._queued[key] = due
             heappush(self._heap, (due, key))
 
-    def settle(self, now: datetime) -> list[AlertKey]:
-        """Those that are due until ``now``, the earliest first. They stay due until ``set`` says otherwise."""
+    def settle(self, now: datetime) -> Collection[AlertKey]:
+        """Those that are due until ``now``. They stay due until ``set`` says otherwise."""
         found = set()
         while self._heap and self._heap[0][0] <= now:
             time, key = heappop(self._heap)
@@ -102,13 +113,14 @@ class Agenda:
                 found.add(key)
         for key in found:
             self.set(key, self.due[key])
-        return sorted(found, key=lambda key: (self.due[key], key))
+        return found
 
 
 class EngineState:
     """Instances that are not inactive, the newest value of each series, and when each device was last heard.
 
     ``history``: what the windows of rules reach of the series that they watch, oldest first.
+    ``ended``: when alerts that others wait for were last open, where they are over.
     """
 
     def __init__(
@@ -117,12 +129,16 @@ class EngineState:
         latest: Mapping[Series, Reading] | None = None,
         last_heard: Mapping[int, datetime] | None = None,
         history: Mapping[Series, list[Reading]] | None = None,
+        hearing: Hearing | None = None,
+        ended: Mapping[AlertKey, Span] | None = None,
     ) -> None:
         self.instances = dict(instances or {})
         self.latest = dict(latest or {})
         self.last_heard = dict(last_heard or {})
         self.history = dict(history or {})
         self.said: dict[BoundZone, Mapping[int, float | None]] = {}  # what the places of zones said last
+        self.hearing = hearing or Hearing()
+        self.ended = dict(ended or {})
         self.series: dict[
             tuple[int, str], tuple[Series, ...]
         ] = {}  # those of a device's quantity, by channel
@@ -144,6 +160,9 @@ class EngineState:
         self.last_heard.update(changes.last_heard)
         self.history.update(changes.history)
         self.said.update(changes.said)
+        if changes.hearing is not None:
+            self.hearing.apply(changes.hearing)
+        woken = self._end_of_muting(evaluation) if changes.instances else None
         for key, state in changes.instances.items():
             if state is None:
                 self.instances.pop(key, None)
@@ -152,9 +171,30 @@ class EngineState:
         if self.agenda is not None and self.agenda.rules is evaluation.rules:
             for key, due in changes.due.items():
                 self.agenda.set(key, due)
+            if woken is not None:
+                self._wake(self.agenda, woken)
         else:
             self.agenda = None
             self.said = dict(changes.said)  # what is known of the zones of another binding says nothing
+
+    def _end_of_muting(self, evaluation: Evaluation) -> datetime | None:
+        """From when on those that wait for other alerts are to be looked at; None where none of those has changed."""
+        changes = evaluation.changes
+        self.ended.update(changes.ended)
+        times = []
+        for key, after in changes.instances.items():
+            before = self.instances.get(key)
+            if key.rule not in evaluation.rules.muting or before is None:
+                continue
+            times += [step.time for step in evaluation.transitions if step.key == key]
+            if before.fired_at is not None and after is not None and after.phase == "closed":  # by a person
+                self.ended[key] = Span(before.fired_at, after.since)
+        return min(times, default=None)
+
+    def _wake(self, agenda: Agenda, time: datetime) -> None:
+        for key, alert in self.instances.items():
+            if alert.muted_by and key in agenda.rules.instances:
+                agenda.set(key, time)
 
 
 class View:
@@ -163,6 +203,8 @@ class View:
     __slots__ = (
         "_new_series",
         "due",
+        "ended",
+        "hearing",
         "history",
         "instances",
         "last_heard",
@@ -185,6 +227,8 @@ class View:
         self.transitions: list[Transition] = []
         self.said: dict[BoundZone, Mapping[int, float | None]] = {}
         self.looks: dict[int, Look] = {}  # of zones, by their number, until there are newer values
+        self.hearing = Listening(state.hearing)
+        self.ended: dict[AlertKey, Span] = {}
         self._new_series: dict[tuple[int, str], tuple[Series, ...]] = {}
 
     def heard(self, device_id: int) -> datetime | None:
@@ -231,5 +275,14 @@ class View:
                 yield series, reading
 
     def evaluation(self) -> Evaluation:
-        changes = Changes(self.instances, self.latest, self.last_heard, self.due, self.history, self.said)
+        changes = Changes(
+            self.instances,
+            self.latest,
+            self.last_heard,
+            self.due,
+            self.history,
+            self.said,
+            self.hearing,
+            self.ended,
+        )
         return Evaluation(self.rules, changes, self.transitions)

@@ -12,7 +12,9 @@ from datetime import datetime, timedelta
 from itertools import product
 
 from smartdorf.alerting.binding import Instance
+from smartdorf.alerting.hearing import OUT_OF_SERVICE
 from smartdorf.alerting.memory import Look, Series, View
+from smartdorf.alerting.muting import muted_until
 from smartdorf.alerting.sight import Choice, current
 from smartdorf.alerting.state import Input, Verdict
 from smartdorf.alerting.texts import Facts
@@ -70,18 +72,51 @@ def window_of(
 
 
 def begin_of(view: View, instance: Instance, slot: int, at: datetime) -> datetime | None:
-    """Since when the slot of a silence or an age counts; with several sensors the longest. None: unknown."""
+    """Since when the slot of a silence or an age counts; with several sensors the longest. None: unknown.
+
+    Where another alert explained it, it counts from the end of that one.
+    """
     if slot == instance.plan.silence:
-        return _silent_since(view, instance, at)
-    metric = instance.rule.slots[slot].name
-    return min((time for _series, (_value, time) in current(view, instance, metric, at)), default=None)
+        begin = _silent_since(view, instance, at)
+    else:
+        metric = instance.rule.slots[slot].name
+        times = (time for _series, (_value, time) in current(view, instance, metric, at))
+        begin = min(times, default=None)
+    if begin is None or not instance.rule.depends_on:
+        return begin
+    muted = muted_until(view, instance, at)
+    return begin if muted is None else max(begin, muted)
+
+
+def usual_of(view: View, instance: Instance) -> timedelta:
+    """How long a silence of the gateway is nothing unusual; where that is not known yet, for as long as it may be."""
+    assert instance.gateway is not None
+    usual = view.hearing.usual(instance.gateway.id)
+    return OUT_OF_SERVICE if usual is None else min(usual, OUT_OF_SERVICE)
+
+
+def silence_of(view: View, instance: Instance, slot: int, at: datetime) -> float | None:
+    """What a silence or an age is, in microseconds.
+
+    Of a gateway it is unknown where it is no longer than usual (nobody can say yet whether that is a silence), and
+    where it was taken away.
+    """
+    begin = begin_of(view, instance, slot, at)
+    if begin is None:
+        return None
+    passed = max(timedelta(0), at - begin)
+    if instance.gateway is not None and passed and not usual_of(view, instance) < passed <= OUT_OF_SERVICE:
+        return None
+    return passed // _MICROSECOND
 
 
 def _silent_since(view: View, instance: Instance, at: datetime) -> datetime | None:
     """The last uplink, or the mounting where that was later: nobody misses a sensor that is still in its box.
 
-    One that is to be mounted in future is in its box until then.
+    One that is to be mounted in future is in its box until then. A gateway is silent since its last reception.
     """
+    if instance.gateway is not None:
+        return view.hearing.last_of(instance.gateway.id)
     mounted = [i for i in instance.installations if i.in_force(at)]
     if not mounted:
         mounted = [i for i in instance.installations if i.valid_from > at]
@@ -137,8 +172,7 @@ class Moment:
             *(slot for slot, _metric in plan.ages),
             *(() if plan.silence is None else (plan.silence,)),
         ):
-            begin = begin_of(view, instance, slot, at)
-            self._slots[slot] = None if begin is None else max(0, (at - begin) // _MICROSECOND)
+            self._slots[slot] = silence_of(view, instance, slot, at)
         if plan.hour is not None:
             self._slots[plan.hour] = local_hour(at)
         self._best: tuple[Choice | None, ...] = tuple(
@@ -280,6 +314,7 @@ class Moment:
             places = [instance.place]
         device_names = ", ".join(dict.fromkeys(device.name or device.dev_eui for device in devices))
         place_names = ", ".join(dict.fromkeys(place.name for place in places))
+        silent_since = _silent_since(self._view, instance, self.at)
         plan, slots, seen = instance.plan, list(enumerate(instance.rule.slots)), self._filled(self._best)
         return Facts(
             place=place_names,
@@ -294,8 +329,9 @@ class Moment:
                 for (least, top, zone), around in zip(plan.zones, self._looks, strict=True)
             ],
             limits={slot.name: self._slots[index] for index, slot in slots if slot.kind == "limit"},
-            silence=None if plan.silence is None else self._slots[plan.silence],
+            silence=None if silent_since is None else max(0, (self.at - silent_since) // _MICROSECOND),
             stage=instance.rule.stages[stage].name,
+            gateway=str(instance.gateway or ""),
         )
 
 

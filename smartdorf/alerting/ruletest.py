@@ -24,12 +24,13 @@ from smartdorf.alerting.engine import (
     evaluate,
     tick,
 )
+from smartdorf.alerting.hearing import LEAST_DAYS, Hearing
 from smartdorf.config.calendar import LANDS, Calendar
 from smartdorf.config.durations import SECOND, parse_duration
 from smartdorf.config.rule import Rule
 from smartdorf.config.rules import TEST_SUFFIX, RuleSet, load_rules
 from smartdorf.config.terms import code_names
-from smartdorf.directory import Device, Directory, Installation, Place
+from smartdorf.directory import Device, Directory, Gateway, Installation, Place
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import gettext as _
 from smartdorf.local_time import from_local
@@ -41,6 +42,7 @@ _BEFORE = datetime(2000, 1, 1, tzinfo=UTC)  # all is mounted since then
 UNHEARD = timedelta(hours=12)  # after which a test shows what missing data do
 _STATES = ("none", "pending", "firing", "eased")
 _MODEL = "test/sensor"
+_PAUSE = timedelta(hours=1)  # the longest of a gateway of which the test says nothing else
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,9 @@ class _Script:
     directory: Directory = field(default_factory=Directory)
     categories: dict[str, str] = field(default_factory=dict)
     subjects: dict[str, tuple[str, int]] = field(default_factory=dict)  # name → kind, id
+    pauses: dict[int, timedelta] = field(
+        default_factory=dict
+    )  # by gateway, the longest of each of the last days
     observations: dict[datetime, list[Observation]] = field(default_factory=dict)
     expectations: list[_Expectation] = field(default_factory=list)
 
@@ -114,7 +119,7 @@ def run_rule_tests(path: Path, vocabulary: Vocabulary) -> tuple[list[RuleTestRes
 
 def _read(node: Node, rules: RuleSet, vocabulary: Vocabulary) -> _Script:
     script = _Script(node)
-    keys = ["name", "land", "start", "places", "devices", "readings", "expect"]
+    keys = ["name", "land", "start", "places", "devices", "gateways", "readings", "expect"]
     node.check_keys(keys, ["name", "readings", "expect"])
     if not isinstance(node.value, dict):
         return script
@@ -157,7 +162,24 @@ def _read_subjects(script: _Script, node: Node) -> None:
         script.subjects[name] = ("device", number)
     if not script.subjects:
         node.problem(_("names no places and no devices"))
-    script.directory = Directory.of(places, devices, installations)
+    gateways = [
+        _gateway(script, number, name, gateway)
+        for number, (name, gateway) in enumerate(node["gateways"].items(), 1)
+    ]
+    script.directory = Directory.of(places, devices, installations, gateways)
+
+
+def _gateway(script: _Script, number: int, name: str, node: Node) -> Gateway:
+    """What it has heard before the test is said by its longest pause."""
+    node.check_keys(["longest_pause"])
+    script.pauses[number] = _PAUSE
+    if "longest_pause" in node:
+        micros = parse_duration(str(node["longest_pause"].plain()))
+        if micros is None:
+            node["longest_pause"].problem(_("expected a duration: 30m, 26h, 2d"))
+        script.pauses[number] = timedelta(microseconds=micros or 0)
+    script.subjects[name] = ("gateway", number)
+    return Gateway(number, f"{number:016x}", name)
 
 
 def _texts(node: Node) -> dict[str, str]:
@@ -183,10 +205,10 @@ def _read_reading(script: _Script, node: Node, vocabulary: Vocabulary) -> None:
     if not isinstance(node.value, dict):
         node.problem(_("expected e.g. {at: 1h, fill_level_pct: 85}"))
         return
-    time, subject = _time(script, node), _subject(script, node)
+    time, subject = _time(script, node), _subject(script, node, ("place", "device"))
     values = []
     for name, value in node.items():
-        if name in ("at", "of"):
+        if name in ("at", "of", "by"):
             continue
         if name not in vocabulary:
             node.problem_at(name, vocabulary.unknown(name))
@@ -197,7 +219,17 @@ def _read_reading(script: _Script, node: Node, vocabulary: Vocabulary) -> None:
             values.append((0, name, value.number(0.0)))
     if time is not None and subject is not None:
         _kind, number = script.subjects[subject]
-        script.observations.setdefault(time, []).append(Observation(number, time, tuple(values)))
+        observation = Observation(number, time, tuple(values), _heard_by(script, node))
+        script.observations.setdefault(time, []).append(observation)
+
+
+def _heard_by(script: _Script, node: Node) -> tuple[int, ...]:
+    """``by: [Rathaus, Bauhof]``, or one of them."""
+    if "by" not in node:
+        return ()
+    known = {name: number for name, (kind, number) in script.subjects.items() if kind == "gateway"}
+    named = node["by"].elements() if isinstance(node["by"].value, list) else [node["by"]]
+    return tuple(known[name] for gateway in named if (name := gateway.one_of(known)))
 
 
 def _read_expectation(script: _Script, node: Node, rules: RuleSet) -> None:
@@ -239,8 +271,10 @@ def _date(node: Node, advice: str) -> datetime | None:
         return None
 
 
-def _subject(script: _Script, node: Node) -> str | None:
-    names = list(script.subjects)
+def _subject(
+    script: _Script, node: Node, kinds: Sequence[str] = ("place", "device", "gateway")
+) -> str | None:
+    names = [name for name, (kind, _number) in script.subjects.items() if kind in kinds]
     if "of" not in node:
         if len(names) > 1:
             node.problem(_("say of whom: {names}").format(names=", ".join(names)))
@@ -253,7 +287,13 @@ def _subject(script: _Script, node: Node) -> str | None:
 
 def _run(script: _Script, rules: RuleSet) -> RuleTestResult:
     bound = bind(rules, script.directory, script.categories, calendar=script.calendar)
-    state = EngineState()
+    before = script.start.toordinal()
+    pauses = {
+        (number, before - day): pause
+        for number, pause in script.pauses.items()
+        for day in range(1, LEAST_DAYS + 1)
+    }
+    state = EngineState(hearing=Hearing(pauses=pauses))
     problems: list[Problem] = []
     fired: list[Transition] = []
     summaries: dict[AlertKey, Mapping[str, str]] = {}

@@ -24,10 +24,10 @@ BEGINS = frozenset({"fired", "raised", "returned"})  # those after which it is w
 
 
 class AlertKey(NamedTuple):
-    """One rule at one place or device: what has one open alert at most."""
+    """One rule at one place, device or gateway: what has one open alert at most."""
 
     rule: str
-    kind: str  # place | device
+    kind: str  # place | device | gateway
     id: int
 
 
@@ -52,6 +52,9 @@ class AlertState(Struct, frozen=True):
     rising: Marks = ()  # the stages above that have begun to hold
     clearing: datetime | None = None  # since when it has been clear, while the rule keeps it firing
     eased: bool = False  # it is clear and waits for a person
+    muted_by: tuple[
+        AlertKey, ...
+    ] = ()  # while pending: the open alerts that explain it, whose end it waits for
 
     @property
     def looked_at(self) -> datetime:

@@ -38,6 +38,7 @@ class Facts(NamedTuple):
     silence: float | None
     stage: Mapping[str, str]  # its name by language
     zones: Sequence[tuple[Slot, float | None, Sequence[float | None]]] = ()  # what it says, and each place
+    gateway: str = ""
 
 
 def summaries(rule: Rule, facts: Facts) -> dict[str, str]:
@@ -52,6 +53,7 @@ def _fill(rule: Rule, template: str, facts: Facts, language: str) -> str:
     words = {
         "place": facts.place or _NO_PLACE[language],
         "device": facts.device or _NO_DEVICE[language],
+        "gateway": facts.gateway,
     }
     for name, value in facts.values.items():
         words[name] = (

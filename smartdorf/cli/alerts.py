@@ -27,7 +27,7 @@ from smartdorf.cli.context import (
 )
 from smartdorf.clock import Clock
 from smartdorf.db import alerts as db
-from smartdorf.db.alerts import Act, AlertEvent, AlertRow, Told
+from smartdorf.db.alerts import Act, AlertEvent, AlertRow, Muting, Told
 from smartdorf.db.pool import connected
 from smartdorf.errors import NotFoundError, UsageError
 from smartdorf.i18n import current_language
@@ -149,7 +149,7 @@ def alerts_table(
             time_text(row.since, language),
             "\n".join(filter(None, [severity_text(row), *marks(row)])),
             Text("\n".join(filter(None, [title, in_language(row.summary, language)]))),
-            Text(row.place or row.device),
+            Text(where(row)),
             Text(told_text(row, now)),
             value_state(row, now, intervals or {}),
         )
@@ -162,6 +162,10 @@ def title_of(row: AlertRow) -> str:
     return f"{title or row.rule} ({stage})" if stage else title or row.rule
 
 
+def where(row: AlertRow) -> str:
+    return row.place or row.device or row.gateway
+
+
 def severity_text(row: AlertRow) -> str:
     if row.state == "pending":
         return _("pending")
@@ -171,8 +175,10 @@ def severity_text(row: AlertRow) -> str:
 
 
 def marks(row: AlertRow) -> Iterator[str]:
-    """What people have said of it: acknowledged, a verdict. And whether it waits for somebody to close it, or is of
-    a rule on trial."""
+    """What people have said of it: acknowledged, a verdict. And whether it waits: for somebody to close it, or for
+    the end of another alert; or is of a rule on trial."""
+    for muting in row.muted_by:
+        yield muting_text(muting)
     if row.shadow:
         yield _("on trial")
     if row.eased_at is not None and row.state == "firing":
@@ -181,6 +187,16 @@ def marks(row: AlertRow) -> Iterator[str]:
         yield _("acknowledged")
     if row.verdict is not None:
         yield verdict_text(row.verdict.verdict)
+
+
+def muting_text(muting: Muting) -> str:
+    """``muted by alert 12 (GatewayDown, Gateway Rathaus)``."""
+    gateway = _("gateway {name}").format(name=muting.gateway) if muting.gateway else ""
+    subject = muting.place or muting.device or gateway
+    if muting.alert is None:
+        return _("muted by {rule} ({subject}), which is pending").format(rule=muting.rule, subject=subject)
+    text = _("muted by alert {number} ({rule}, {subject})")
+    return text.format(number=muting.alert, rule=muting.rule, subject=subject)
 
 
 def verdict_text(verdict: str | None) -> str:
@@ -231,14 +247,14 @@ def unknown_after(models: Sequence[str], intervals: Mapping[str, timedelta]) -> 
 
 def is_unknown(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta]) -> bool:
     """Whether the alert's state is no longer known, because its values stopped coming."""
-    if row.state == "resolved":
+    if row.state == "resolved" or row.gateway:  # nobody measures a gateway
         return False
     return row.last_value_at is None or now - row.last_value_at > unknown_after(row.models, intervals)
 
 
 def value_state(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta]) -> str:
     """How old the last value is; "unknown" where it is too old to say anything."""
-    if row.state == "resolved":
+    if row.state == "resolved" or row.gateway:
         return ""
     if row.last_value_at is None:
         return _("unknown, no value yet")
@@ -252,7 +268,7 @@ def why(row: AlertRow) -> str:
     if row.because:
         return in_language(row.because, language)
     title = title_of(row)
-    what = f"{title}, {row.place or row.device}" if row.place or row.device else title
+    what = f"{title}, {where(row)}" if where(row) else title
     text = _("{what}: fired {time}, because the condition had held since {since} ({values}).")
     return text.format(
         what=what,
@@ -275,7 +291,8 @@ def alert_page(row: AlertRow, now: datetime, intervals: Mapping[str, timedelta] 
                 "Below the threshold since {time}; `smartdorf alerts resolve {number} --reason …` closes it."
             )
             lines.append(text.format(time=time_text(row.eased_at, language), number=row.id))
-        lines.append(_("Last value: {state}").format(state=value_state(row, now, intervals or {})))
+        if state := value_state(row, now, intervals or {}):
+            lines.append(_("Last value: {state}").format(state=state))
     if row.shadow:
         text = _(
             "The rule was on trial, so nobody is told; judge it: `smartdorf alerts verdict {number} true|false|drill`."
@@ -374,6 +391,7 @@ def alert_json(
     return row._asdict() | {
         "inputs": _inputs_json(row.inputs),
         "told": [told._asdict() for told in row.told],
+        "muted_by": [muting._asdict() for muting in row.muted_by],
         "acknowledged": _act_json(row.acknowledged),
         "verdict": _act_json(row.verdict),
         "value_unknown": is_unknown(row, now, intervals or {}),

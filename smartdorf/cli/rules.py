@@ -156,9 +156,11 @@ def _when(rule: Rule) -> str:
     ends = [_("until it is clear for {duration}").format(duration=_duration(keep))] if keep else []
     ends += [_("until somebody closes it")] if rule.timing.by_hand else []
     labels = [f"{name}={value}" for name, value in rule.labels.items()]
-    return "\n".join(
-        [*conditions, *limits, _hold_text(rule.hold), *_only("active", rule.active), *ends, *labels]
+    waits = (
+        [_("waits while {rules} is open").format(rules=", ".join(rule.depends_on))] if rule.depends_on else []
     )
+    hours = _only("active", rule.active)
+    return "\n".join([*conditions, *limits, _hold_text(rule.hold), *hours, *ends, *waits, *labels])
 
 
 def _tells(rule: Rule) -> str:
@@ -281,6 +283,7 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
         "close_by_hand": rule.timing.by_hand,
         "active": str(rule.active) if rule.active is not None else None,
         "send": str(rule.send) if rule.send is not None else None,
+        "depends_on": rule.depends_on,
         "severity": rule.severities[-1],
         "notify": rule.notify,
         "mode": rule.mode,

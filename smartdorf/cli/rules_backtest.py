@@ -64,6 +64,7 @@ def backtest(
     if begin >= end:
         raise UsageError(_("--since is not before --until"))
     sets = _sets(settings, rule, against)
+    _say_left_out(sets)
     require_current(settings.database.full_dsn, settings.database.profile)
     outcome = run_async(_run(settings, sets, begin, end))
     if outcome.first is None:
@@ -146,6 +147,18 @@ def _sets(settings: Settings, names: Sequence[str] | None, against: Path | None)
     other = _chosen(_load([against], settings), names)
     theirs = {rule.name for rule in other}
     return [[rule for rule in in_force if rule.name in theirs], other]
+
+
+def _say_left_out(sets: Sequence[Collection[Rule]]) -> None:
+    """Raises UsageError where nothing is left."""
+    left_out = {rule.name for rules in sets for rule in rules if rule.for_each.kind == "gateway"}
+    if not left_out:
+        return
+    text = _("Rules about gateways are not tried, and nothing waits for them: {rules}.")
+    message = text.format(rules=", ".join(sorted(left_out)))
+    if all(rule.name in left_out for rules in sets for rule in rules):
+        raise UsageError(message)
+    stderr.print(message, markup=False, highlight=False)
 
 
 def _load(paths: Sequence[Path], settings: Settings) -> RuleSet:

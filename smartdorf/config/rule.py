@@ -17,7 +17,7 @@ from smartdorf.vocabulary import Quantity
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES = ("info", "warning", "critical")
-SubjectKind = Literal["place", "device"]
+SubjectKind = Literal["place", "device", "gateway"]
 Mode = Literal["shadow", "live"]  # on trial: alerts are kept and shown, and nobody is told of them
 MODES = ("shadow", "live")
 
@@ -49,7 +49,7 @@ class Stage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ForEach:
-    """Which places, or which devices, a rule watches. What is None or empty fits all."""
+    """Which places, devices or gateways a rule watches. What is None or empty fits all."""
 
     kind: SubjectKind
     place_types: tuple[str, ...] = ()  # one of them
@@ -92,6 +92,7 @@ class Rule:
     send: Schedule | None = None  # when it may be told; None: at once
     mode: Mode = "shadow"
     labels: Mapping[str, str] = field(default_factory=dict)  # the village's own words, for lists and silences
+    depends_on: tuple[str, ...] = ()  # rules whose open alerts explain its own: it waits for their end
 
     @property
     def hold(self) -> Hold:

@@ -15,6 +15,7 @@ from typing import cast
 import msgspec
 
 from smartdorf.config.conditions import compile_condition
+from smartdorf.config.dependencies import read_depends_on
 from smartdorf.config.durations import SECOND, parse_duration
 from smartdorf.config.kleene import any_of
 from smartdorf.config.positions import problem_in
@@ -53,12 +54,20 @@ _KEYS = (
     "for",
     "keep_firing_for",
     "close",
+    "depends_on",
     "action",
     "active",
     "send",
     "mode",
     "labels",
 )
+
+
+_SUBJECTS = {  # whom a summary can name
+    "place": ("place", "device"),
+    "device": ("place", "device"),
+    "gateway": ("gateway",),
+}
 
 
 class RuleReader:
@@ -95,7 +104,8 @@ class RuleReader:
             self._check_limits_used(node["limits"], scope)
         when = _any_of(stages) if stages else None
         timing = self._timing(node, when, scope)
-        known = _placeholders(scope, staged="stages" in node) if all_compiled else None
+        subjects = _SUBJECTS[for_each.kind] if for_each is not None else ("place", "device", "gateway")
+        known = _placeholders(scope, subjects, staged="stages" in node) if all_compiled else None
         title = self._texts(node, "title", ()) or dict.fromkeys(LANGUAGES, name)
         summary = self._texts(node, "summary", known)
         action = self._texts(node, "action", ())
@@ -106,6 +116,8 @@ class RuleReader:
         slots = tuple(scope.slots)
         if for_each.kind == "device" and any(slot.zone for slot in slots):
             node["for_each"].problem(_("zones are made of places: watch places, not devices"))
+        if for_each.kind == "gateway":
+            _check_silence_only(node, slots)
         rule = Rule(
             name=name,
             group=group,
@@ -129,6 +141,7 @@ class RuleReader:
             send=send,
             mode=cast(Mode, node["mode"].one_of(MODES, "shadow")),
             labels=self._labels(node["labels"]),
+            depends_on=read_depends_on(node),
         )
         for key, message in rule.contradictions(rule.limits) if all_compiled else ():
             _named(node, key, scope).problem(message)
@@ -183,7 +196,14 @@ class RuleReader:
             if node.value is not None:
                 node.problem(_("expected e.g. {place_type: container} or {device: any}"))
             return None
-        node.check_keys(["place_type", "tags", "device"])
+        node.check_keys(["place_type", "tags", "device", "gateway"])
+        if "gateway" in node:
+            for key in ("place_type", "tags", "device"):
+                if key in node:
+                    message = _('"{key}" and "gateway" exclude each other')
+                    node.problem_at(key, message.format(key=key))
+            node["gateway"].one_of(["any"])
+            return ForEach("gateway")
         if "device" not in node:
             given = node["place_type"]
             several = isinstance(given.value, list)
@@ -213,7 +233,11 @@ class RuleReader:
             if not name.isidentifier() or iskeyword(name):
                 node.problem_at(name, _("a limit's name has letters, digits and _ only"))
                 continue
-            if name in self._vocabulary or name in FUNCTIONS or name in ("place", "device", "stage"):
+            if (
+                name in self._vocabulary
+                or name in FUNCTIONS
+                or name in ("place", "device", "gateway", "stage")
+            ):
                 message = _('"{name}" means something already; call it otherwise')
                 node.problem_at(name, message.format(name=name))
                 continue
@@ -367,13 +391,20 @@ def _parse_hold(node: Node) -> Hold:
     return Hold(readings, timedelta(microseconds=duration))
 
 
-def _placeholders(scope: Scope, *, staged: bool) -> list[str]:
+def _placeholders(scope: Scope, subjects: Sequence[str], *, staged: bool) -> list[str]:
     values = [slot.name for slot in scope.slots if slot.kind in ("value", "limit", "window")]
     values += [slot.placeholder for slot in scope.slots if slot.kind == "window"]
     values += zone_placeholders(scope.slots)
     silence = ["silent_for" for slot in scope.slots if slot.kind == "silent"]
     stage = ["stage"] if staged else []
-    return ["place", "device", *stage, *dict.fromkeys(values), *silence]
+    return [*subjects, *stage, *dict.fromkeys(values), *silence]
+
+
+def _check_silence_only(node: Node, slots: Sequence[Slot]) -> None:
+    measured = dict.fromkeys(slot.name for slot in slots if slot.kind in ("value", "age", "window"))
+    for name in measured:
+        message = _('a gateway tells no "{name}"; what is known of it is silent_for()')
+        node["for_each"].problem(message.format(name=name))
 
 
 def _check_placeholders(node: Node, text: str, known: Collection[str] | None) -> None:

@@ -74,7 +74,7 @@ def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
                 "description": "Its name, unique. Alerts go by it: a renamed rule is a new one.",
             },
             "title": _texts("A few words."),
-            "for_each": {"anyOf": [_places(), _devices(categories)]},
+            "for_each": {"anyOf": [_places(), _devices(categories), _gateways()]},
             "limits": {
                 "type": "object",
                 "description": "Numbers and durations with a name; a place or device may have its own.",
@@ -101,8 +101,15 @@ def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
                 "const": "by hand",
                 "description": "A person ends it; until then it says that it has eased.",
             },
+            "depends_on": {
+                "type": "array",
+                "items": {"type": "string", "minLength": 1},
+                "minItems": 1,
+                "uniqueItems": True,
+                "description": "Rules whose open alert explains this one: while it is open, this one waits.",
+            },
             "summary": _texts(
-                "The sentence of the alert; {place}, {device}, quantities and limits are filled in."
+                "The sentence of the alert; {place}, {device} or {gateway}, quantities and limits are filled in."
             ),
             "action": _texts("What to do about it."),
             "active": {
@@ -153,6 +160,10 @@ def _devices(categories: tuple[str, ...]) -> dict[str, Any]:
         }
     )
     return _object({"device": {"anyOf": [{"const": "any"}, chosen]}}, ["device"])
+
+
+def _gateways() -> dict[str, Any]:
+    return _object({"gateway": {"const": "any", "description": "Whatever hears our devices."}}, ["gateway"])
 
 
 def _tags() -> dict[str, Any]:

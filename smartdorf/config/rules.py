@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from smartdorf.config.calendar import Calendar, school_note
+from smartdorf.config.dependencies import Named, named_by, wrong_dependencies
 from smartdorf.config.rule import Mode, Rule
 from smartdorf.config.rule_reader import RuleReader
 from smartdorf.content import shipped
@@ -75,10 +76,12 @@ def load_rules(
     """
     modes = modes or {}
     bilingual = bilingual or shipped("rules")
+    paths = list(paths)
     loader = _Loader()
     for path in paths:
         reader = RuleReader(vocabulary, receivers, categories, both_languages=path == bilingual)
         loader.add(path, reader)
+    loader.check_dependencies(paths)
     return RuleSet(
         tuple(replace(rule, mode=modes.get(rule.name, rule.mode)) for rule in loader.rules.values()),
         tuple(sorted(loader.problems)),
@@ -106,6 +109,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.notes: list[Problem] = []
         self.complete = True
+        self.depends_on: dict[str, tuple[str, list[Named]]] = {}  # by rule: where it stands, and its names
 
     def add(self, path: Path, reader: RuleReader) -> None:
         first: dict[str, str] = {}  # where each name of this path stands
@@ -145,7 +149,31 @@ class _Loader:
             self.broken.add(name)
         else:
             self.rules[name] = rule
+        if name:
+            self.depends_on[name] = where, named_by(node)
         return len(found)
+
+    def check_dependencies(self, paths: Collection[Path]) -> None:
+        """Once all rules are known. A rule with a name that cannot be goes on without it."""
+        named = {name: names for name, (_where, names) in self.depends_on.items()}
+        known = {*self.rules, *self.broken}
+        if any(entry.name not in known for names in named.values() for entry in names):
+            known.update(_names_around(paths))
+        for name, entry, message in wrong_dependencies(named, known):
+            where = self.depends_on[name][0]
+            self.problems.append(Problem(entry.file, entry.line, entry.column, where + message))
+            if (rule := self.rules.get(name)) is not None:
+                kept = tuple(other for other in rule.depends_on if other != entry.name)
+                self.rules[name] = replace(rule, depends_on=kept)
+
+
+def _names_around(paths: Iterable[Path]) -> Iterator[str]:
+    """Rules that ship, and those that stand beside a single file: it may depend on them."""
+    for folder in {shipped("rules"), *(path.parent for path in paths if path.is_file())}:
+        for file in rule_files(folder):
+            for _group, _index, node in _rule_nodes(read_yaml(file)):
+                if isinstance(name := node["alert"].value, str):
+                    yield name
 
 
 def _prefixed(where: str, problems: Iterable[Problem]) -> list[Problem]:

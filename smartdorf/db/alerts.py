@@ -45,6 +45,16 @@ class Act(NamedTuple):
     verdict: str | None = None  # true | false | drill
 
 
+class Muting(NamedTuple):
+    """An alert whose end a pending condition waits for. ``alert`` None: it is not open yet."""
+
+    alert: int | None
+    rule: str
+    place: str
+    device: str
+    gateway: str
+
+
 class AlertRow(NamedTuple):
     """One alert, or one pending condition (``id`` None)."""
 
@@ -72,6 +82,8 @@ class AlertRow(NamedTuple):
     limits: Mapping[str, float] = {}  # those it was decided with; durations in seconds
     because: Mapping[str, str] = {}  # why it holds, in one sentence, by language
     labels: Mapping[str, str] = {}  # of the rule when it fired
+    gateway: str = ""
+    muted_by: tuple[Muting, ...] = ()  # of a pending condition
 
 
 class AlertEvent(NamedTuple):
@@ -112,8 +124,8 @@ def read_inputs(text: str) -> tuple[Input, ...]:
 def names_of_subject(alias: str, time: str) -> str:
     """SQL that adds ``subject`` to a row with subject_kind and subject_id.
 
-    It has place and device (names), place_ids, device_ids and models. A place alert names the devices that watched
-    the place at ``time``; a device alert the places it watched.
+    It has place, device and gateway (names), place_ids, device_ids and models. A place alert names the devices that
+    watched the place at ``time``; a device alert the places it watched.
     """
     return f"""
     LEFT JOIN LATERAL (
@@ -121,7 +133,9 @@ def names_of_subject(alias: str, time: str) -> str:
                coalesce(string_agg(DISTINCT coalesce(nullif(d.name, ''), d.dev_eui), ', '), '') AS device,
                array_agg(DISTINCT p.id) FILTER (WHERE p.id IS NOT NULL) AS place_ids,
                array_agg(DISTINCT d.id) FILTER (WHERE d.id IS NOT NULL) AS device_ids,
-               coalesce(array_agg(DISTINCT d.model) FILTER (WHERE d.model IS NOT NULL), '{{}}') AS models
+               coalesce(array_agg(DISTINCT d.model) FILTER (WHERE d.model IS NOT NULL), '{{}}') AS models,
+               coalesce((SELECT coalesce(nullif(g.name, ''), g.gateway_id) FROM gateway g
+                         WHERE {alias}.subject_kind = 'gateway' AND g.id = {alias}.subject_id), '') AS gateway
         FROM (VALUES (CASE {alias}.subject_kind WHEN 'place' THEN {alias}.subject_id END,
                       CASE {alias}.subject_kind WHEN 'device' THEN {alias}.subject_id END))
              AS known (place_id, device_id)
@@ -157,7 +171,7 @@ def _last_value(inputs: str) -> str:
 _ALERTS = f"""
     SELECT a.id, a.state, a.rule, a.severity, a.since, a.fired_at, a.resolved_at, a.title::text, a.summary::text,
            a.action::text, a.labels::text, a.inputs::text, a.stage::text, a.eased_at, a.shadow, a.limits::text,
-           a.because::text, subject.place, subject.device, subject.models,
+           a.because::text, subject.place, subject.device, subject.models, subject.gateway,
            {_last_value("a.inputs")} AS last_value_at
     FROM alert a {names_of_subject("a", "a.fired_at")}
 """
@@ -168,11 +182,22 @@ _SINCE = (
     + "WHERE a.state = 'firing' OR a.resolved_at >= $1 ORDER BY a.state = 'resolved', a.fired_at DESC, a.id DESC"
 )
 _ONE = _ALERTS + "WHERE a.id = $1"
+_MUTED_BY = f"""(
+    SELECT coalesce(json_agg(json_build_array(
+               m.id, named.rule, subject.place, subject.device, subject.gateway)
+               ORDER BY m.id), '[]')::text
+    FROM (SELECT k->>0 AS rule, k->>1 AS subject_kind, (k->>2)::bigint AS subject_id
+          FROM jsonb_array_elements(s.muted_by) AS k) named
+    LEFT JOIN alert m ON m.state = 'firing' AND m.rule = named.rule AND m.subject_kind = named.subject_kind
+                     AND m.subject_id = named.subject_id
+    {names_of_subject("named", "now()")}
+)"""
 _PENDING = f"""
     SELECT NULL::bigint AS id, 'pending' AS state, s.rule, '' AS severity, s.since, NULL::timestamptz AS fired_at,
            NULL::timestamptz AS resolved_at, '{{}}' AS title, '{{}}' AS summary, '{{}}' AS action, '{{}}' AS inputs,
            '{{}}' AS stage, '{{}}' AS labels, false AS shadow, '{{}}' AS limits, '{{}}' AS because,
-           subject.place, subject.device, subject.models, {_last_value("'{}'::jsonb")} AS last_value_at
+           {_MUTED_BY} AS muted_by,
+           subject.place, subject.device, subject.models, subject.gateway, {_last_value("'{}'::jsonb")} AS last_value_at
     FROM rule_state s {names_of_subject("s", "s.since")}
     WHERE s.phase = 'pending' ORDER BY s.since
 """
@@ -278,4 +303,7 @@ def _alert(row: asyncpg.Record) -> AlertRow:
     texts = {name: read_texts(row[name]) for name in names}
     limits = msgspec.json.decode(row["limits"], type=dict[str, float])
     inputs, models = read_inputs(row["inputs"]), tuple(row["models"])
-    return AlertRow(**{**row, **texts, "limits": limits, "inputs": inputs, "models": models})
+    fields = {**row, **texts, "limits": limits, "inputs": inputs, "models": models}
+    if "muted_by" in row:
+        fields["muted_by"] = msgspec.json.decode(row["muted_by"], type=tuple[Muting, ...])
+    return AlertRow(**fields)

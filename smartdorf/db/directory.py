@@ -12,7 +12,7 @@ import asyncpg
 import msgspec
 
 from smartdorf.db.batches import json_text
-from smartdorf.directory import Device, Directory, Installation, Place
+from smartdorf.directory import Device, Directory, Gateway, Installation, Place
 from smartdorf.errors import NotFoundError, UsageError, did_you_mean
 from smartdorf.i18n import gettext as _
 from smartdorf.vocabulary import Vocabulary
@@ -34,6 +34,7 @@ async def load_directory(connection: asyncpg.Connection) -> Directory:
         [_place(row) for row in await connection.fetch(_PLACES)],
         [_device(row) for row in await connection.fetch(_DEVICES)],
         [Installation(**row) for row in await connection.fetch(_INSTALLATIONS)],
+        [Gateway(**row) for row in await connection.fetch("SELECT id, gateway_id, name FROM gateway")],
     )
 
 

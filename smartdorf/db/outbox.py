@@ -54,6 +54,7 @@ class OutboxRow(NamedTuple):
     held: bool = False  # a silence, or its rule's `send`, held it back before
     silence: Hush | None = None  # in force now
     labels: Mapping[str, str] = {}
+    gateway: str = ""
 
 
 # What is over is said in the words in which it was told; only an end that is not the data's has words of its own.
@@ -65,7 +66,7 @@ _DUE = f"""
            a.since, a.resolved_at, a.title::text,
            (CASE WHEN e.kind = 'resolved' AND e.reason IS NULL THEN a.summary ELSE e.summary END)::text AS summary,
            a.action::text, a.labels::text, e.inputs::text, subject.place,
-           subject.device,
+           subject.device, subject.gateway,
            EXISTS (SELECT FROM outbox t JOIN alert_event f ON f.id = t.alert_event_id
                    WHERE f.alert_id = a.id AND f.kind IN {BEGINS} AND t.receiver = o.receiver AND t.state = 'sent')
                AS told,

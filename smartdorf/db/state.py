@@ -62,6 +62,7 @@ class RuleStateRow(NamedTuple):
     rising: str = "[]"  # JSON by stage: null, or [since, readings]
     clearing: datetime | None = None
     eased: bool = False
+    muted_by: str = "[]"  # JSON: [rule, kind, id] of each alert
 
 
 _SESSIONS = """
@@ -175,7 +176,8 @@ async def fetch_last_heard(connection: asyncpg.Connection) -> dict[int, datetime
 
 
 _RULE_STATE = """
-    SELECT rule, subject_kind, subject_id, phase, since, readings, fired_at, stage, rising::text, clearing, eased
+    SELECT rule, subject_kind, subject_id, phase, since, readings, fired_at, stage, rising::text, clearing, eased,
+           muted_by::text
     FROM rule_state
 """
 

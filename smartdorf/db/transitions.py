@@ -14,13 +14,14 @@ from smartdorf.db.state import RuleStateRow
 
 _SAVE_STATE = """
     INSERT INTO rule_state (rule, subject_kind, subject_id, phase, since, readings, fired_at, stage, rising, clearing,
-                            eased)
+                            eased, muted_by)
     SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[], $6::integer[],
-                         $7::timestamptz[], $8::smallint[], $9::jsonb[], $10::timestamptz[], $11::boolean[])
+                         $7::timestamptz[], $8::smallint[], $9::jsonb[], $10::timestamptz[], $11::boolean[],
+                         $12::jsonb[])
     ON CONFLICT (rule, subject_kind, subject_id)
     DO UPDATE SET phase = excluded.phase, since = excluded.since, readings = excluded.readings,
                   fired_at = excluded.fired_at, stage = excluded.stage, rising = excluded.rising,
-                  clearing = excluded.clearing, eased = excluded.eased
+                  clearing = excluded.clearing, eased = excluded.eased, muted_by = excluded.muted_by
 """
 _DROP_STATE = """
     DELETE FROM rule_state USING unnest($1::text[], $2::text[], $3::bigint[]) AS gone (rule, kind, id)

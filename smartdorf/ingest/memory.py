@@ -14,11 +14,14 @@ from functools import cached_property
 import asyncpg
 
 from smartdorf.alerting.engine import BoundRules, EngineState, bind
-from smartdorf.alerting.memory import Series
+from smartdorf.alerting.hearing import LEARNED_FROM, OUT_OF_SERVICE, Hearing
+from smartdorf.alerting.memory import Series, Span
+from smartdorf.alerting.state import AlertKey
 from smartdorf.alerting.windows import Reading, prune
 from smartdorf.config.calendar import Calendar
 from smartdorf.config.rules import RuleSet
 from smartdorf.db import directory as db_directory
+from smartdorf.db import hearing as db_hearing
 from smartdorf.db import state as db_state
 from smartdorf.db.state import LatestValue
 from smartdorf.decoding.registry import Catalogue
@@ -176,6 +179,15 @@ async def load_state(
         latest,
         await db_state.fetch_last_heard(connection),
         await load_history(connection, rules),
+        Hearing(
+            await db_hearing.fetch_last(connection),
+            await db_hearing.fetch_pairs(connection),
+            await db_hearing.fetch_pauses(connection, LEARNED_FROM),
+        ),
+        {
+            AlertKey(*key): Span(begin, end)
+            for key, begin, end in await db_hearing.fetch_ended(connection, rules.muting, OUT_OF_SERVICE)
+        },
     )
 
 

@@ -20,6 +20,7 @@ from smartdorf.alerting.engine import TOLD, Evaluation, evaluate, reconcile, tic
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.db.directory import save_firmware
+from smartdorf.db.hearing import save_hearing
 from smartdorf.db.stages import COPY_FROM, DeviceEventRow, QuarantineRow, UplinkRow
 from smartdorf.db.trials import save_trials
 from smartdorf.decoding.registry import decode_uplink
@@ -230,6 +231,8 @@ class Pipeline:
             )
             await db.insert_device_events(connection, _event_rows(items))
             await db.insert_quarantine(connection, _quarantine_rows(prepared))
+            if (hearing := evaluation.changes.hearing) is not None:
+                await save_hearing(connection, hearing.last, hearing.pairs, hearing.pauses)
             firmware = rows.new_firmware(items)
             await save_firmware(connection, firmware)
             told = await write_evaluation(connection, evaluation, memory.rules, now)

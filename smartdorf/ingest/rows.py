@@ -123,7 +123,7 @@ def make_rows(
     if samples:
         quality = Quality.TIME_REPLACED if uplink.reported_time is not None else Quality.OK
         measurements = measurement_rows(samples, device.id, directory, metrics, oldest, int(quality))
-    seen = observations(uplink, device.id, decoded)
+    seen = observations(uplink, device.id, decoded, tuple([reception.gateway_id for reception in receptions]))
     if pack:
         try:
             return Rows(
@@ -259,10 +259,12 @@ def measurement_rows(
     return found
 
 
-def observations(uplink: Uplink, device_id: int, decoded: Decoded | None) -> list[Observation]:
+def observations(
+    uplink: Uplink, device_id: int, decoded: Decoded | None, gateways: tuple[int, ...] = ()
+) -> list[Observation]:
     """What the rules see of one uplink: its values grouped by their times, oldest first.
 
-    The last one is at the uplink's own time, with or without values: the device was heard.
+    The last one is at the uplink's own time, with or without values: the device was heard, by these gateways.
     """
     time = uplink.time
     heard: list[tuple[int, str, float]] = []
@@ -271,7 +273,7 @@ def observations(uplink: Uplink, device_id: int, decoded: Decoded | None) -> lis
         values = heard if sample.time == time else by_time.setdefault(sample.time, [])
         values.append((sample.channel, sample.metric, sample.value))
     found = [Observation(device_id, earlier, tuple(by_time[earlier])) for earlier in sorted(by_time)]
-    found.append(Observation(device_id, time, tuple(heard)))
+    found.append(Observation(device_id, time, tuple(heard), gateways))
     return found
 
 

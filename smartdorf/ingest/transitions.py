@@ -15,7 +15,7 @@ from smartdorf.db.transitions import Change, record_change, save_rule_state
 # called out at noon for a container that was full, and emptied, at dawn.
 STALE = timedelta(minutes=15)
 
-_MARKS = msgspec.json.Encoder()
+_JSON = msgspec.json.Encoder()
 
 
 async def write_evaluation(
@@ -43,17 +43,19 @@ def state_row(key: AlertKey, state: AlertState) -> RuleStateRow:
         state.readings,
         state.fired_at,
         state.stage,
-        _MARKS.encode(state.rising).decode(),
+        _JSON.encode(state.rising).decode(),
         state.clearing,
         state.eased,
+        _JSON.encode(state.muted_by).decode(),
     )
 
 
 def state_of(row: RuleStateRow) -> tuple[AlertKey, AlertState]:
     """What ``state_row`` made a row of."""
-    rule, kind, subject_id, phase, since, readings, fired_at, stage, rising, clearing, eased = row
+    rule, kind, subject_id, phase, since, readings, fired_at, stage, rising, clearing, eased, muting = row
     marks = msgspec.json.decode(rising, type=Marks)
-    state = AlertState(phase, since, readings, fired_at, stage, marks, clearing, eased)
+    muted_by = msgspec.json.decode(muting, type=tuple[AlertKey, ...])
+    state = AlertState(phase, since, readings, fired_at, stage, marks, clearing, eased, muted_by)
     return AlertKey(rule, kind, subject_id), state
 
 

@@ -196,6 +196,8 @@ def _facts(message: Notification) -> Iterable[str]:
         yield _("Place: {place}").format(place=message.place)
     if message.device:
         yield _("Sensor: {device}").format(device=message.device)
+    if message.gateway:
+        yield _("Gateway: {gateway}").format(gateway=message.gateway)
     if message.inputs:
         yield _("Values: {values}").format(values=inputs_text(message.inputs, language))
 

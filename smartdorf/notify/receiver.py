@@ -33,6 +33,7 @@ class Notification:
     reason: str = ""  # why it ended, where it was not the data
     stale: bool = False  # happened long before it was known here
     link: str = ""
+    gateway: str = ""
     stage: str = ""  # its name, where the rule has stages
     labels: Mapping[str, str] = field(default_factory=dict)  # of the rule
     together: tuple[Notification, ...] = ()  # several alerts in one message: each of them
@@ -44,7 +45,7 @@ class Notification:
 
     @property
     def where(self) -> str:
-        return self.place or self.device
+        return self.place or self.device or self.gateway
 
 
 class Receiver(Protocol):

@@ -153,6 +153,7 @@ def _fields(message: Notification) -> dict[str, Any]:
         "action": message.action,
         "place": message.place,
         "device": message.device,
+        "gateway": message.gateway,
         "since": message.since,
         "over_since": message.over_since,
         "inputs": {entry.name: entry.value for entry in message.inputs},

@@ -31,8 +31,16 @@ from tests.support.alerts import ManualClock
 START = BEGINS.astimezone(UTC)  # what is added to it are hours, not o'clocks
 STEP = timedelta(minutes=5)
 FAULTS = Faults(
-    lost=0.01, late=0.003, reordered=0.003, broken_frames=0.005, duplicates=0.03, retransmissions=0.01
+    lost=0.01,
+    late=0.003,
+    reordered=0.003,
+    broken_frames=0.005,
+    duplicates=0.03,
+    retransmissions=0.01,
+    dead_gateway=True,
 )
+CHANCE = 1  # decides on the faults; the gateway that dies is the fire brigade's, which hears no story alone
+PAUSE = timedelta(minutes=30)  # the longest of a gateway's on each of the days before
 
 
 class Expected(NamedTuple):
@@ -51,6 +59,8 @@ EXPECTED = [
     Expected("BatteryLow", "lht65n-klassenzimmer-01", (0, 1), None),
     # occupied from 2 on; five minutes are no delivery
     Expected("FireLaneBlocked", "Zufahrt Feuerwehr", (2.08, 2.25), None),
+    # dies at 1; two hours without a reception are more than it ever had
+    Expected("GatewayDown", "Feuerwehr", (2.9, 3.4), None),
     # the stream rises from 5 on, past 1.5 m after two hours and a half
     Expected("StreamRisingFast", "Pegel Mühlbach Brücke 01", (5.5, 7), (8.5, 10.5)),
     Expected("StreamLevelHigh", "Pegel Mühlbach Brücke 01", (7, 8.5), None, stage="high"),
@@ -79,6 +89,7 @@ def village() -> Village:
 
 async def test_a_day_brings_the_alerts_of_its_stories_and_no_other(plain_db: str, village: Village) -> None:
     await onboard(plain_db, village)
+    await know_gateways(plain_db, village)
     await live_through(plain_db, village, timedelta(hours=24))
     found = await alerts(plain_db)
     assert [(rule, where) for rule, where, *_times in found] == [
@@ -94,6 +105,28 @@ async def test_a_day_brings_the_alerts_of_its_stories_and_no_other(plain_db: str
             assert ended is not None, expected
             assert expected.ends[0] <= ended <= expected.ends[1], (expected, ended)
         assert stage == expected.stage, expected
+    # only the dead gateway heard it: its silence waits for that alert
+    assert await waiting(plain_db) == [("DeviceSilent", "dl-pr26-pegel-talgraben-01")]
+
+
+async def know_gateways(dsn: str, village: Village) -> None:
+    """They have been heard for a week."""
+    days = [(START - timedelta(days=day)).date() for day in range(1, 8)]
+    async with connected(dsn) as connection:
+        for gateway in village.gateways:
+            number = await connection.fetchval(
+                "INSERT INTO gateway (gateway_id, name, last_heard_at) VALUES ($1, $2, $3) RETURNING id",
+                gateway.gateway_id,
+                gateway.name,
+                START - timedelta(minutes=1),
+            )
+            for day in days:
+                await connection.execute(
+                    "INSERT INTO gateway_pause (gateway_id, day, longest) VALUES ($1, $2, $3)",
+                    number,
+                    day,
+                    PAUSE,
+                )
 
 
 def begin_of(expected: Expected, found: list[tuple[str, str, float, float | None, str]]) -> float:
@@ -130,7 +163,7 @@ async def live_through(dsn: str, village: Village, length: timedelta) -> None:
 def batches(village: Village, length: timedelta) -> Iterator[tuple[datetime, list[Message]]]:
     """What arrives in each five minutes, and when they are over."""
     until, waiting = START + STEP, list[Message]()
-    for sent in simulate(village, FAULTS, seed=SEED, until=START + length):
+    for sent in simulate(village, FAULTS, seed=CHANCE, until=START + length):
         while sent.at >= until:
             yield until, waiting
             until, waiting = until + STEP, []
@@ -143,7 +176,7 @@ def batches(village: Village, length: timedelta) -> Iterator[tuple[datetime, lis
 async def alerts(dsn: str) -> list[tuple[str, str, float, float | None, str]]:
     """Rule, place or device, hours at which it began and ended, and stage; in the order of time."""
     query = """
-        SELECT a.rule, coalesce(p.name, d.name, g.gateway_id) AS where, a.fired_at, a.resolved_at,
+        SELECT a.rule, coalesce(p.name, d.name, g.name) AS where, a.fired_at, a.resolved_at,
                coalesce(a.stage->>'en', '') AS stage
         FROM alert a
         LEFT JOIN place p ON a.subject_kind = 'place' AND p.id = a.subject_id
@@ -157,6 +190,16 @@ async def alerts(dsn: str) -> list[tuple[str, str, float, float | None, str]]:
         (row["rule"], row["where"], hours(row["fired_at"]), hours(row["resolved_at"]), row["stage"])
         for row in rows
     ]
+
+
+async def waiting(dsn: str) -> list[tuple[str, str]]:
+    """Conditions that hold and are explained by an open alert."""
+    query = """
+        SELECT s.rule, d.name FROM rule_state s JOIN device d ON s.subject_kind = 'device' AND d.id = s.subject_id
+        WHERE s.muted_by <> '[]'
+    """
+    async with connected(dsn) as connection:
+        return [tuple(row) for row in await connection.fetch(query)]
 
 
 def hours(time: datetime | None) -> float | None:

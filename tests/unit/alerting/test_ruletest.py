@@ -216,3 +216,21 @@ tests:
 def test_a_test_may_have_a_zone_with_its_places(tmp_path: Path) -> None:
     ([result], broken) = run(tmp_path, LOT_TEST, LOT)
     assert ([str(problem) for problem in result.problems], broken) == ([], [])
+
+
+def test_who_has_heard_a_reading_must_be_a_gateway_of_the_test(tmp_path: Path) -> None:
+    tests = """\
+tests:
+  - name: a test
+    places: {Kirchplatz: {place_type: container}}
+    gateways: {Rathaus: {longest_pause: long}}
+    readings:
+      - {at: 0, by: [Rathaus, Rathuas], fill_level_pct: 85}
+    expect:
+      - {at: 1h, of: Kirchplatz, alert: Full, state: pending}
+"""
+    _results, broken = run(tmp_path, tests)
+    assert [f"{problem.line}:{problem.column}: {problem.message}" for problem in broken] == [
+        "4:41: expected a duration: 30m, 26h, 2d",
+        '6:31: unknown "Rathuas"; did you mean "Rathaus"?',
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,8 +22,9 @@ from smartdorf.alerting.engine import (
     reconcile,
     tick,
 )
+from smartdorf.alerting.hearing import Hearing
 from smartdorf.config.rules import RuleSet, load_rules
-from smartdorf.directory import Device, Directory, Installation, Place
+from smartdorf.directory import Device, Directory, Gateway, Installation, Place
 from smartdorf.vocabulary import load_vocabulary
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -66,6 +68,17 @@ RULES = {
         clear: max(fill_level_pct, "1h") < 60
         for: 2 readings
         summary: {de: "{avg_fill_level_pct}", en: "{max_fill_level_pct}"}""",
+    "Deaf": """
+        for_each: {gateway: any}
+        limits: {quiet: 2h}
+        when: silent_for() > quiet
+        summary: {de: "{gateway}: seit {silent_for}", en: "{gateway}: for {silent_for}"}""",
+    "Missing": """
+        for_each: {device: any}
+        limits: {quiet: 26h}
+        when: silent_for() > quiet
+        depends_on: [Deaf]
+        summary: {de: "{device}: seit {silent_for}", en: "{device}: for {silent_for}"}""",
     "Stale": """
         for_each: {place_type: container}
         when: age(fill_level_pct) > "3h"
@@ -103,12 +116,18 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def seen(minutes: float, device: int = 1, channel: int = 0, **values: float) -> Observation:
-    return Observation(device, at(minutes), tuple((channel, name, value) for name, value in values.items()))
+def seen(
+    minutes: float, device: int = 1, channel: int = 0, by: Iterable[int] = (), **values: float
+) -> Observation:
+    told = tuple((channel, name, value) for name, value in values.items())
+    return Observation(device, at(minutes), told, tuple(by))
 
 
 class Village:
-    """The engine with its state, driven the way the service drives it. ``log`` is what has happened so far."""
+    """The engine with its state, driven the way the service drives it. ``log`` is what has happened so far.
+
+    ``gateways``: of each, the longest pause of the last three days, in minutes.
+    """
 
     def __init__(
         self,
@@ -117,18 +136,27 @@ class Village:
         places: Iterable[Place] = (make_place(),),
         devices: Iterable[Device] = (make_device(),),
         installations: Iterable[Installation] = (Installation(1, 1, LONG_AGO),),
+        gateways: Mapping[int, float] | None = None,
         categories: Mapping[str, str] | None = None,
     ) -> None:
         self.categories = categories or {"acme/box": "waste"}
         self.rules = rules
-        self.directory = Directory.of(places, devices, installations)
+        named = [Gateway(number, f"{number:016x}", f"Gateway {number}") for number in gateways or {}]
+        self.directory = Directory.of(places, devices, installations, named)
         self.bound: BoundRules = bind(rules, self.directory, self.categories)
-        self.state = EngineState()
+        pauses = {
+            (number, START.toordinal() - day): timedelta(minutes=pause)
+            for number, pause in (gateways or {}).items()
+            for day in (1, 2, 3)
+        }
+        self.state = EngineState(hearing=Hearing(pauses=pauses))
         self.log: list[tuple[str, str, float]] = []
         self.last: Evaluation | None = None
 
-    def see(self, minutes: float, device: int = 1, channel: int = 0, **values: float) -> Village:
-        return self.see_all(seen(minutes, device, channel, **values))
+    def see(
+        self, minutes: float, device: int = 1, channel: int = 0, by: Iterable[int] = (), **values: float
+    ) -> Village:
+        return self.see_all(seen(minutes, device, channel, by, **values))
 
     def see_all(self, *observations: Observation) -> Village:
         return self._apply(evaluate(self.bound, self.state, observations))
@@ -144,6 +172,7 @@ class Village:
             parts.get("places", old.places.values()),  # type: ignore[arg-type]
             parts.get("devices", old.devices.values()),  # type: ignore[arg-type]
             parts.get("installations", old.installations),  # type: ignore[arg-type]
+            old.gateways.values(),
         )
         self.bound = bind(self.rules, self.directory, self.categories)
         return self._apply(reconcile(self.bound, self.state, at(minutes)))
@@ -160,6 +189,8 @@ class Village:
             dict(self.state.latest),
             dict(self.state.last_heard),
             {series: list(readings) for series, readings in self.state.history.items()},
+            copy.deepcopy(self.state.hearing),
+            dict(self.state.ended),
         )
         return self
 

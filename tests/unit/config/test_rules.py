@@ -61,7 +61,7 @@ def test_every_keyword_is_understood() -> None:
     rules = load(DATA / "everything.good.yaml", receivers=["bauhof", "it"], categories=["waste"])
     assert not rules.problems
     assert not rules.notes
-    full, silent, occupied, wet, flood, lot = rules
+    full, silent, occupied, wet, flood, lot, deaf, missing = rules
     assert full.for_each == ForEach("place", ("container", "tank"), tags={"fraction": "glass", "floor": "2"})
     assert full.hold == Hold(2, timedelta(minutes=30))
     assert (full.severities, full.notify) == (("warning",), ("bauhof", "it"))
@@ -77,6 +77,7 @@ def test_every_keyword_is_understood() -> None:
     assert wet.hold == Hold(1)
     assert full.labels == {"team": "nord", "route": "7"}
     assert (set(lot.limits), set(lot.quantities)) == ({"crowded", "fresh"}, {"parking_occupied"})
+    assert (deaf.for_each, missing.depends_on) == (ForEach("gateway"), ("Deaf",))
 
 
 @pytest.mark.parametrize(
@@ -231,3 +232,34 @@ def test_every_advice_of_the_loader_is_shown_by_a_file_that_needs_it() -> None:
             if not advice.startswith("; ") and not all(part in shown for part in parts):
                 missing.append(f"{name}: {advice}")
     assert missing == []
+
+
+DEPENDING = """groups:
+  - name: health
+    rules:
+      - alert: Silent
+        for_each: {device: any}
+        when: silent_for() > "26h"
+        depends_on: [%s]
+        severity: info
+        notify: [it]
+        summary: {de: a, en: a}
+"""
+
+
+def test_a_single_file_may_depend_on_what_ships_and_on_what_stands_beside_it(tmp_path: Path) -> None:
+    file = tmp_path / "health.yaml"
+    file.write_text(DEPENDING % "GatewayDown, Full", encoding="utf-8")
+    assert [problem.message for problem in load(file).problems] == [
+        'group "health", rule 1 "Silent": unknown rule "Full"'
+    ]
+    write(tmp_path / "waste.yaml")
+    assert load(file).problems == ()
+
+
+def test_a_rule_with_an_unknown_name_works_without_it(tmp_path: Path) -> None:
+    file = tmp_path / "health.yaml"
+    file.write_text(DEPENDING % "GatewayDwon, GatewayDown", encoding="utf-8")
+    rules = load(file)
+    assert [rule.depends_on for rule in rules] == [("GatewayDown",)]
+    assert (len(rules.problems), rules.broken) == (1, frozenset())

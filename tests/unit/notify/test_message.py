@@ -41,6 +41,25 @@ def test_a_message_says_what_and_where_then_what_to_do_then_the_facts() -> None:
     )
 
 
+def test_an_alert_about_a_gateway_names_it() -> None:
+    message = make_notification(
+        title="Gateway hears nothing",
+        summary="Gateway Rathaus: nothing received for 2 hours",
+        action="",
+        place="",
+        device="",
+        gateway="Rathaus",
+        inputs=(),
+    )
+    assert subject(message) == "Gateway hears nothing: Rathaus"
+    assert body(message) == (
+        "Gateway Rathaus: nothing received for 2 hours\n"
+        "\n"
+        "Since Mon 23 Nov, 13:05, detected Mon 23 Nov, 14:05\n"
+        "Gateway: Rathaus"
+    )
+
+
 def test_the_subject_names_the_alert_and_the_place() -> None:
     assert subject(make_notification()) == "Container full: Glass Kirchplatz"
 
