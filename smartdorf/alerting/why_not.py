@@ -108,9 +108,17 @@ class Look:
         if alert is not None and alert.phase == "closed":
             text = _("It was closed by hand ({time}) and opens again only with newer data.")
             found.append(text.format(time=self._time(alert.since)))
-        if not found or (alert is not None and alert.phase == "closed"):
+        if not self._counts:
+            text = _("Now the condition does not count: it is outside of its hours, {hours}.")
+            found.append(text.format(hours=self._instance.rule.active))
+        if alert is None or alert.phase == "closed":
             found += self._conditions()
         return [*found, *self._silent()]
+
+    @property
+    def _counts(self) -> bool:
+        active = self._instance.active
+        return active is None or active.is_open(self._now)
 
     def _time(self, time: datetime) -> str:
         return time_text(time, self._language)
@@ -156,7 +164,11 @@ class Look:
         rule, _ = self._instance.rule, self._
         holding = next((stage for stage in rule.stages if stage.when(slots) is True), None)
         if holding is not None:
-            yield _("The condition holds now; the next message or look at the timers will begin the alert.")
+            yield (
+                _("The condition holds now; the next message or look at the timers will begin the alert.")
+                if self._counts
+                else _("Else it would hold now.")
+            )
             return
         words = Words(rule, slots, self._language)
         for stage in rule.stages:

@@ -162,3 +162,12 @@ def test_who_is_not_watched_hears_what_differs() -> None:
     assert why_unwatched(rule, stranger, (), {}, "en") == [
         "Sensor 1 is not onboarded yet: `smartdorf devices add`."
     ]
+
+
+def test_outside_of_its_hours_it_does_not_count() -> None:
+    body = FULL.replace("for: 2 readings, 30m", 'active: {hours: "08:00-12:00"}\n        for: 1 reading')
+    village = Village(make_rules(Full=body)).see(0, fill_level_pct=85)  # 13:00 in Berlin
+    assert look(village, 5) == [
+        "Now the condition does not count: it is outside of its hours, {hours: 08:00-12:00}.",
+        "Else it would hold now.",
+    ]
