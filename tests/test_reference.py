@@ -4,16 +4,18 @@
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from smartdorf.content import shipped
+from smartdorf.decoding.listed import listed_beside
 from smartdorf.decoding.manifest import CATEGORIES, DeviceModel
 from smartdorf.decoding.registry import load_catalogue
 from smartdorf.vocabulary import Quantity, Vocabulary, load_vocabulary
+from tests.known_differences import KNOWN_CASES
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -56,6 +58,16 @@ what the quantities are.
 **Proof** says how far the decoder has been shown right: compared with a real *device*; all *vendor vectors* pass
 (frames whose values the vendor or a network has published); or written from the *datasheet* alone. `history` behind a
 quantity: the frames also carry earlier values with their times.
+"""
+
+DIFFERENCES_HEAD = """\
+## Published vectors that say something else
+
+What a vendor or a network has published of a model is compared with what our decoder makes of the same bytes. Where the
+two differ, it stands here: the frame, or the field, and why. A field that only has another name is compared all the same.
+
+| Model | Frame or field | Why |
+|---|---|---|
 """
 
 TITLES = {
@@ -108,7 +120,18 @@ def _days(duration: timedelta) -> str:
 
 
 def sensors_page(models: dict[str, DeviceModel]) -> str:
-    return "\n".join([SENSORS_HEAD, *_sections(list(models.values()))])
+    rows = sorted(_differences(models.values()))
+    return "\n".join([SENSORS_HEAD, *_sections(list(models.values())), DIFFERENCES_HEAD + "\n".join(rows), ""])
+
+
+def _differences(models: Iterable[DeviceModel]) -> Iterator[str]:
+    """A row for each published vector, or field of one, that is not as ours, with the reason."""
+    for (model, what), why in KNOWN_CASES.items():
+        yield f"| {model} | `{what}` | {why} |"
+    for known in models:
+        for data, listed in listed_beside(known)[0].items():
+            fields = ", ".join([*listed.differs, *listed.renamed.values()])
+            yield f"| {known.name} | `{data.hex()}`: {fields} | {listed.why} |"
 
 
 def _sections(models: list[DeviceModel]) -> Iterator[str]:
