@@ -121,7 +121,9 @@ def _days(duration: timedelta) -> str:
 
 def sensors_page(models: dict[str, DeviceModel]) -> str:
     rows = sorted(_differences(models.values()))
-    return "\n".join([SENSORS_HEAD, *_sections(list(models.values())), DIFFERENCES_HEAD + "\n".join(rows), ""])
+    return "\n".join(
+        [SENSORS_HEAD, *_sections(list(models.values())), DIFFERENCES_HEAD + "\n".join(rows), ""]
+    )
 
 
 def _differences(models: Iterable[DeviceModel]) -> Iterator[str]:

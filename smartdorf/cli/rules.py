@@ -151,7 +151,7 @@ def _hold_text(hold: Hold) -> str:
 
 def _when(rule: Rule) -> str:
     limits = [f"{name} = {_limit_text(limit)}" for name, limit in rule.limits.items()]
-    conditions = [f"{_stage_name(stage)}{stage.when.text}" for stage in rule.stages]
+    conditions = [f"{_stage_name(stage)}{' '.join(stage.when.text.split())}" for stage in rule.stages]
     keep = rule.timing.keep
     ends = [_("until it is clear for {duration}").format(duration=_duration(keep))] if keep else []
     ends += [_("until somebody closes it")] if rule.timing.by_hand else []
