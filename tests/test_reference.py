@@ -64,7 +64,8 @@ DIFFERENCES_HEAD = """\
 ## Published vectors that say something else
 
 What a vendor or a network has published of a model is compared with what our decoder makes of the same bytes. Where the
-two differ, it stands here: the frame, or the field, and why. A field that only has another name is compared all the same.
+two differ, it stands here: the frame, or the field, and why. A field that only has another name is compared all the
+same.
 
 | Model | Frame or field | Why |
 |---|---|---|
