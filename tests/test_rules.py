@@ -153,6 +153,7 @@ def test_check_says_that_critical_alerts_wait_and_whose_school_holidays_are_unkn
         "{days: mo-fr, hours: 06:00-20:00}",
         "· school.yaml:4:1: AtTheSchool: no school holidays are known: set [village] land in smartdorf.toml; "
         "no day counts as one",
+        "· school.yaml:4:1: AtTheSchool has no test: say in school.test.yaml which values raise it, and which must not",
         "1 rule works",
     ]
     [listed] = json.loads(run(monkeypatch, tmp_path, "list", "school.yaml", "--json").output)
@@ -170,3 +171,20 @@ def test_the_settings_say_which_receivers_there_are(monkeypatch: pytest.MonkeyPa
     result = run(monkeypatch, tmp_path, "check")
     assert result.exit_code == 1
     assert 'unknown receiver "wasserwerk"' in result.output
+
+
+def test_check_names_rules_without_a_test(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    text = (shipped("rules") / "heating.yaml").read_text(encoding="utf-8")
+    (tmp_path / "heating.yaml").write_text(text, encoding="utf-8")
+    (tmp_path / "heating.test.yaml").write_text(
+        "tests:\n  - name: one\n    places: {Schule: {place_type: heating_circuit}}\n"
+        "    readings: [{at: 0, return_temperature_c: 40}]\n"
+        "    expect: [{at: 1h, alert: ReturnTooWarm, state: none}]\n",
+        encoding="utf-8",
+    )
+    result = run(monkeypatch, tmp_path, "check", tmp_path)
+    assert result.exit_code == 0
+    assert "ReturnTooWarm has no test" not in result.output
+    for name in ("SpreadTooSmall", "HeatingAtNight"):
+        advice = f"{name} has no test: say in heating.test.yaml which values raise it, and which must not"
+        assert advice in " ".join(result.output.split())

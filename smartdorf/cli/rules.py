@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from smartdorf.alerting.ruletest import RuleTestResult, find_rule_tests, run_rule_tests
+from smartdorf.alerting.untested import untested
 from smartdorf.cli.context import ConfigOption, JsonOption, console, print_json
 from smartdorf.cli.rules_backtest import backtest
 from smartdorf.cli.rules_readiness import readiness
@@ -54,7 +55,7 @@ def check(paths: PathsArgument = None, config: ConfigOption = None, as_json: Jso
     """
     rules, calendar = _load(paths, config), _calendar(config)
     problems = [*rules.problems, *calendar.problems]
-    notes = [*rules.notes, *school_notes(rules, calendar, Clock().now().date())]
+    notes = [*rules.notes, *school_notes(rules, calendar, Clock().now().date()), *untested(rules)]
     if as_json:
         print_json(
             {
