@@ -84,12 +84,12 @@ class _Bench:
         # the last uplink is of now, so that nothing is late, and none of the shipped rules finds a device silent
         interval = min(INTERVAL, SPAN * plan.devices / count)
         start = Clock().now() - count / plan.devices * interval
+        await self._make_session()  # before there are devices: none of them is missed while the load is made
         alerting = await self._onboard(start)
         load = partial(load_messages, seed=LOAD, devices=plan.devices, start=start, interval=interval)
         messages, protobuf = load(count), load(first, encoding="protobuf")
         self.tell(_("measuring each stage alone …"))
         stages = await self._measure_stages(messages[:first], protobuf)
-        await self._make_session()
         self.tell(_("publishing {uplinks} uplinks into the broker's queue …").format(uplinks=plan.uplinks))
         await fill_queue(messages[first:], self.broker)
         async with run_service(self.settings, self.folder) as service:

@@ -45,6 +45,7 @@ groups:
         for: 1 readings
         severity: critical
         notify: [bench]
+        mode: live
         summary: {{de: "{{device}}: {{air_temperature_c}}", en: "{{device}}: {{air_temperature_c}}"}}
 """
 
