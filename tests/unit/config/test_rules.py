@@ -216,7 +216,18 @@ def test_a_mistake_is_found_in_every_way_of_writing_a_text(
     assert (problem.line, problem.column) == (line, column)
 
 
-READERS = ("rule_reader", "rule", "rules", "conditions", "terms", "expressions", "schedule_reader")
+READERS = (
+    "rule_reader",
+    "rule",
+    "rules",
+    "conditions",
+    "calls",
+    "zone_calls",
+    "dependencies",
+    "terms",
+    "expressions",
+    "schedule_reader",
+)
 
 
 def test_every_advice_of_the_loader_is_shown_by_a_file_that_needs_it() -> None:
