@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from smartdorf.alerting.binding import BoundRules, bind, too_rare
+from smartdorf.alerting.binding import bind, too_rare
+from smartdorf.alerting.bound import BoundRules
 from smartdorf.app import make_receiver, mqtt_connection
 from smartdorf.clock import Clock
 from smartdorf.config.rules import school_notes

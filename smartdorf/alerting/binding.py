@@ -6,10 +6,10 @@ Made anew whenever rules, devices or places change. Pure; keeps no values and no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import timedelta
 
+from smartdorf.alerting.bound import BoundRules, Instance, Plan, Watchers
 from smartdorf.alerting.state import AlertKey
 from smartdorf.alerting.windows import longest_gap
 from smartdorf.alerting.zone_binding import BoundZone, Zones, alone
@@ -26,108 +26,6 @@ from smartdorf.i18n import gettext as _
 from smartdorf.rhythm import start_limit
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Which slot of a rule is filled with what."""
-
-    values: tuple[tuple[int, str], ...]  # slot, quantity
-    ages: tuple[tuple[int, str], ...]
-    silence: int | None
-    hour: int | None
-    windows: tuple[tuple[int, Slot], ...]
-    zones: tuple[tuple[int, int | None, Slot], ...]  # its slot, that of its greatest value if it has one
-    measured: tuple[str, ...]  # quantities whose values count, now or in a window
-    metrics: tuple[str, ...]  # all quantities that the rule reads
-
-    @classmethod
-    def of(cls, rule: Rule) -> Plan:
-        slots = list(enumerate(rule.slots))
-        tops = {slot: index for index, slot in slots if slot.kind == "zone_top"}
-        return cls(
-            tuple((index, slot.name) for index, slot in slots if slot.kind == "value"),
-            tuple((index, slot.name) for index, slot in slots if slot.kind == "age"),
-            next((index for index, slot in slots if slot.kind == "silent"), None),
-            next((index for index, slot in slots if slot.kind == "hour"), None),
-            tuple((index, slot) for index, slot in slots if slot.kind == "window"),
-            tuple(
-                (index, tops.get(slot._replace(kind="zone_top")), slot)
-                for index, slot in slots
-                if slot.kind == "zone"
-            ),
-            tuple({slot.name: None for _index, slot in slots if slot.kind in ("value", "window")}),
-            tuple({slot.name: None for _index, slot in slots if slot.kind in ("value", "age", "window")}),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Instance:
-    """One rule at one place, device or gateway."""
-
-    key: AlertKey
-    rule: Rule
-    plan: Plan
-    place: Place | None  # exactly one of these, or the gateway
-    device: Device | None
-    installations: tuple[Installation, ...]  # at the place, or of the device; the ended ones too
-    template: list[float | None]  # the rule's slots with this subject's limits
-    crossings: tuple[tuple[int, timedelta], ...]  # slot that grows with time, and when the condition may turn
-    sole: int | None  # the only device that was ever there, all of it, and is nowhere else
-    spans: tuple[timedelta, ...]  # of the plan's windows
-    quiet_at_uplink: bool  # nothing but the sole device's silence counts, and an uplink ends it
-    active: OpenTimes | None = None  # when its condition counts; None: always
-    zones: tuple[BoundZone, ...] = ()  # of the plan's zones
-    gateway: Gateway | None = None
-
-
-@dataclass(slots=True)
-class Watchers:
-    """Whom the data of one device concerns. A place rule stands here for every place it was ever at."""
-
-    by_metric: dict[str, list[Instance]] = field(default_factory=dict)
-    by_silence: list[Instance] = field(default_factory=list)
-    by_zone: dict[str, list[BoundZone]] = field(default_factory=dict)  # zones of places it was ever at
-    spans: dict[str, timedelta] = field(default_factory=dict)  # how far back each quantity's values are kept
-
-
-@dataclass(frozen=True, eq=False)
-class BoundRules:
-    """The rules and their instances. ``problems`` are limits that cannot be; ``notes`` what is unwatched."""
-
-    directory: Directory
-    rules: Mapping[str, Rule]
-    instances: Mapping[AlertKey, Instance]
-    watchers: Mapping[int, Watchers]  # by device
-    problems: tuple[Problem, ...]
-    notes: tuple[Problem, ...]
-    kept: RuleSet | None = None
-    send: Mapping[str, OpenTimes] = field(
-        default_factory=dict
-    )  # by rule, where it may not be told at any time
-    listeners: Mapping[int, Sequence[Instance]] = field(default_factory=dict)  # by gateway
-    ranks: Mapping[str, int] = field(default_factory=dict)  # what a rule depends on has a lower one
-    muting: frozenset[str] = frozenset()  # rules that others depend on
-
-    def tell_at(self, rule: str, now: datetime) -> datetime:
-        """When something that is to be told ``now`` may be told."""
-        times = self.send.get(rule)
-        return now if times is None else times.may_tell_at(now)
-
-    def waiting(self, now: datetime) -> dict[str, datetime]:
-        """The rules of which nothing may be told now, and from when on."""
-        later = {rule: self.tell_at(rule, now) for rule in self.send}
-        return {rule: time for rule, time in later.items() if time > now}
-
-    def reason_gone(self, key: AlertKey) -> str | None:
-        """Why an instance is no longer there; None where it is, or where its rule is only broken."""
-        if key in self.instances:
-            return None
-        if key.rule not in self.rules:
-            return "rule removed" if self.kept is None or self.kept.has_gone(key.rule) else None
-        directory = self.directory
-        subjects = {"place": directory.places, "device": directory.devices, "gateway": directory.gateways}
-        return "no longer watched" if key.id in subjects[key.kind] else f"{key.kind} removed"
-
-
 def bind(
     rules: RuleSet | Collection[Rule],
     directory: Directory,
@@ -141,67 +39,28 @@ def bind(
 
     Given the whole RuleSet, alerts of rules that are just broken stay as they are; of given rules nobody knows.
     """
-    problems: list[Problem] = []
+    calendar = calendar or Calendar()
+    binder = _Binder(directory, categories, intervals or {}, calendar)
     notes: list[Problem] = []
     instances: dict[AlertKey, Instance] = {}
     watchers: dict[int, Watchers] = {}
-    calendar = calendar or Calendar()
-    by_place = _grouped(directory.installations, lambda i: i.place_id)
-    by_device = _grouped(directory.installations, lambda i: i.device_id)
-    silences = {device.id: _silence(device, intervals or {}) for device in directory.devices.values()}
-    zones = Zones(directory, {id_: (group, _sole(None, group, by_device)) for id_, group in by_place.items()})
     for rule in rules:
-        plan = Plan.of(rule)
-        active = OpenTimes(rule.active, calendar) if rule.active is not None else None
-        found = [
-            _instance(
-                rule,
-                plan,
-                active,
-                place,
-                None,
-                by_place.get(place.id, ()),
-                by_device,
-                silences,
-                zones,
-                problems,
-            )
-            for place in directory.places.values()
-            if _fits_place(rule.for_each, place)
-        ] + [
-            _instance(
-                rule,
-                plan,
-                active,
-                None,
-                device,
-                by_device.get(device.id, ()),
-                by_device,
-                silences,
-                zones,
-                problems,
-            )
-            for device in directory.devices.values()
-            if _fits_device(rule.for_each, device, by_device.get(device.id, ()), categories)
-        ]
-        if rule.for_each.kind == "gateway":
-            found = [_of_gateway(rule, plan, gateway) for gateway in directory.gateways.values()]
+        found = binder.instances(rule)
         if not found:
             message = _("{rule} watches nothing: there is no {wanted}")
             text = message.format(rule=rule.name, wanted=rule.for_each)
             notes.append(Problem(rule.file, rule.line, 1, text))
-        if plan.zones:
-            notes += alone(rule, found)
+        notes += alone(rule, found)
         for instance in found:
             instances[instance.key] = instance
             _index(watchers, instance)
-    notes += [*zones.notes(), *_unwatched(directory, instances.values())]
+    notes += [*binder.zones.notes(), *_unwatched(directory, instances.values())]
     return BoundRules(
         directory,
         {rule.name: rule for rule in rules},
         instances,
         watchers,
-        tuple(problems),
+        tuple(binder.problems),
         tuple(notes),
         rules if isinstance(rules, RuleSet) else None,
         {rule.name: OpenTimes(rule.send, calendar) for rule in rules if rule.send is not None},
@@ -239,6 +98,112 @@ def _grouped(
     return found
 
 
+class _Binder:
+    """Makes the instances of one rule after the other. ``problems``: limits of places and devices that cannot be."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        categories: Mapping[str, str],
+        intervals: Mapping[str, timedelta],
+        calendar: Calendar,
+    ) -> None:
+        self._directory = directory
+        self._categories = categories
+        self._calendar = calendar
+        self._by_place = _grouped(directory.installations, lambda i: i.place_id)
+        self._by_device = _grouped(directory.installations, lambda i: i.device_id)
+        self._silences = {d.id: _silence(d, intervals) for d in directory.devices.values()}
+        self.zones = Zones(
+            directory,
+            {id_: (group, _sole(None, group, self._by_device)) for id_, group in self._by_place.items()},
+        )
+        self.problems: list[Problem] = []
+
+    def instances(self, rule: Rule) -> list[Instance]:
+        plan, wanted, directory = Plan.of(rule), rule.for_each, self._directory
+        active = OpenTimes(rule.active, self._calendar) if rule.active is not None else None
+        if wanted.kind == "gateway":
+            return [_of_gateway(rule, plan, active, gateway) for gateway in directory.gateways.values()]
+        if wanted.kind == "place":
+            return [
+                self._instance(rule, plan, active, place, self._by_place.get(place.id, ()))
+                for place in directory.places.values()
+                if _fits_place(wanted, place)
+            ]
+        return [
+            self._instance(rule, plan, active, device, self._by_device.get(device.id, ()))
+            for device in directory.devices.values()
+            if _fits_device(wanted, device, self._by_device.get(device.id, ()), self._categories)
+        ]
+
+    def _instance(
+        self,
+        rule: Rule,
+        plan: Plan,
+        active: OpenTimes | None,
+        subject: Place | Device,
+        installations: tuple[Installation, ...],
+    ) -> Instance:
+        place = subject if isinstance(subject, Place) else None
+        device = subject if isinstance(subject, Device) else None
+        limits = self._limits(rule, subject, installations)
+        template = rule.template(limits)
+        sole = _sole(device, installations, self._by_device)
+        zones = [slot for *_slots, slot in plan.zones]
+        return Instance(
+            key=AlertKey(rule.name, "device" if place is None else "place", subject.id),
+            rule=rule,
+            plan=plan,
+            place=place,
+            device=device,
+            installations=installations,
+            template=template,
+            crossings=tuple(_crossings(rule, template)),
+            sole=sole,
+            spans=tuple(_span(slot, limits) for _index, slot in plan.windows),
+            quiet_at_uplink=sole is not None and _quiet_at_uplink(rule, plan, template),
+            active=active,
+            zones=tuple(self.zones.bind(rule, slot, place, limits) for slot in zones if place is not None),
+        )
+
+    def _limits(
+        self, rule: Rule, subject: Place | Device, installations: Collection[Installation]
+    ) -> Mapping[str, Limit]:
+        """The rule's, with what was learned, and the subject's own where they can be."""
+        limits = self._learned(rule, subject, installations)
+        if not rule.limits.keys() & subject.limits.keys():
+            return limits
+        given = rule.limits_for(subject.limits)
+        own = {name: given[name] if name in subject.limits else limit for name, limit in limits.items()}
+        wrong = next(rule.contradictions(own), None)
+        if wrong is None:
+            return own
+        message = _("{rule}, {key}: {advice}; its limits are ignored, the rule's own count")
+        text = message.format(rule=rule.name, key=wrong[0], advice=wrong[1])
+        kind, name = ("place", subject.slug) if isinstance(subject, Place) else ("device", subject.name)
+        self.problems.append(Problem(f"{kind} {name}", 0, 0, text))
+        return limits
+
+    def _learned(
+        self, rule: Rule, subject: Place | Device, installations: Collection[Installation]
+    ) -> Mapping[str, Limit]:
+        """The rule's limits with what was learned of the device; of the slowest one where a place has several.
+
+        The silence of a place is that of its most silent sensor, and it must not be that of one which is never heard
+        more often.
+        """
+        if not any(limit.learned for limit in rule.limits.values()):
+            return rule.limits
+        here = [i.device_id for i in installations if i.valid_to is None]
+        devices = [subject.id] if isinstance(subject, Device) else here
+        known = [self._silences[device_id] for device_id in devices if device_id in self._silences]
+        return {
+            name: limit._replace(value=max(known)) if limit.learned and known else limit
+            for name, limit in rule.limits.items()
+        }
+
+
 def _fits_place(wanted: ForEach, place: Place) -> bool:
     return (
         wanted.kind == "place"
@@ -262,54 +227,6 @@ def _fits_device(
     )
 
 
-def _instance(
-    rule: Rule,
-    plan: Plan,
-    active: OpenTimes | None,
-    place: Place | None,
-    device: Device | None,
-    installations: tuple[Installation, ...],
-    of_device: Mapping[int, tuple[Installation, ...]],
-    silences: Mapping[int, float],
-    zones: Zones,
-    problems: list[Problem],
-) -> Instance:
-    subject = place or device
-    assert subject is not None
-    kind = "place" if place is not None else "device"
-    limits = _learned(rule, device, installations, silences)
-    if rule.limits.keys() & subject.limits.keys():
-        own = rule.limits_for(subject.limits)
-        own = {name: own[name] if name in subject.limits else limit for name, limit in limits.items()}
-        wrong = next(rule.contradictions(own), None)
-        if wrong is None:
-            limits = own
-        else:
-            message = _("{rule}, {key}: {advice}; its limits are ignored, the rule's own count")
-            name = place.slug if place is not None else subject.name
-            text = message.format(rule=rule.name, key=wrong[0], advice=wrong[1])
-            problems.append(Problem(f"{kind} {name}", 0, 0, text))
-    template = rule.template(limits)
-    sole = _sole(device, installations, of_device)
-    return Instance(
-        key=AlertKey(rule.name, kind, subject.id),
-        rule=rule,
-        plan=plan,
-        place=place,
-        device=device,
-        installations=installations,
-        template=template,
-        crossings=tuple(_crossings(rule, template)),
-        sole=sole,
-        spans=tuple(_span(slot, limits) for _index, slot in plan.windows),
-        quiet_at_uplink=sole is not None and _quiet_at_uplink(rule, plan, template),
-        active=active,
-        zones=tuple(
-            zones.bind(rule, slot, place, limits) for *_slots, slot in plan.zones if place is not None
-        ),
-    )
-
-
 def _silence(device: Device, intervals: Mapping[str, timedelta]) -> float:
     """How long a silence of the device is normal, in microseconds."""
     learned = device.silence
@@ -318,28 +235,7 @@ def _silence(device: Device, intervals: Mapping[str, timedelta]) -> float:
     return learned * SECOND
 
 
-def _learned(
-    rule: Rule,
-    device: Device | None,
-    installations: Collection[Installation],
-    silences: Mapping[int, float],
-) -> Mapping[str, Limit]:
-    """The rule's limits with what was learned of the device; of the slowest one where a place has several.
-
-    The silence of a place is that of its most silent sensor, and it must not be that of one which is never heard
-    more often.
-    """
-    if not any(limit.learned for limit in rule.limits.values()):
-        return rule.limits
-    here = [i.device_id for i in installations if i.valid_to is None] if device is None else [device.id]
-    known = [silences[device_id] for device_id in here if device_id in silences]
-    return {
-        name: limit._replace(value=max(known)) if limit.learned and known else limit
-        for name, limit in rule.limits.items()
-    }
-
-
-def _of_gateway(rule: Rule, plan: Plan, gateway: Gateway) -> Instance:
+def _of_gateway(rule: Rule, plan: Plan, active: OpenTimes | None, gateway: Gateway) -> Instance:
     template = rule.template(rule.limits)
     return Instance(
         key=AlertKey(rule.name, "gateway", gateway.id),
@@ -353,6 +249,7 @@ def _of_gateway(rule: Rule, plan: Plan, gateway: Gateway) -> Instance:
         sole=None,
         spans=(),
         quiet_at_uplink=_quiet_at_uplink(rule, plan, template),
+        active=active,
         gateway=gateway,
     )
 

@@ -12,7 +12,8 @@ from heapq import heapify, heappop, heappush
 
 from msgspec.structs import replace
 
-from smartdorf.alerting.binding import BoundRules, Instance, Watchers, bind
+from smartdorf.alerting.binding import bind
+from smartdorf.alerting.bound import BoundRules, Instance, Watchers
 from smartdorf.alerting.explain import because, limits_of
 from smartdorf.alerting.hearing import OUT_OF_SERVICE
 from smartdorf.alerting.memory import (

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from smartdorf.alerting.binding import BoundRules
+from smartdorf.alerting.bound import BoundRules
 from smartdorf.alerting.hearing import Hearing, Listening
 from smartdorf.alerting.state import AlertKey, AlertState, Transition
 from smartdorf.alerting.windows import Reading, insert, prune

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from itertools import product
 
-from smartdorf.alerting.binding import Instance
+from smartdorf.alerting.bound import Instance
 from smartdorf.alerting.hearing import OUT_OF_SERVICE
 from smartdorf.alerting.memory import Look, Series, View
 from smartdorf.alerting.muting import muted_until

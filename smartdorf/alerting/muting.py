@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from smartdorf.alerting.binding import Instance
+from smartdorf.alerting.bound import Instance
 from smartdorf.alerting.memory import Span, View
 from smartdorf.alerting.state import AlertKey, AlertState
 from smartdorf.config.rule import Rule

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from smartdorf.alerting.binding import Instance
+from smartdorf.alerting.bound import Instance
 from smartdorf.alerting.memory import Series, View
 from smartdorf.alerting.windows import Reading
 from smartdorf.alerting.zone_binding import Member

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from babel.dates import format_timedelta
 
-from smartdorf.alerting.binding import Instance
+from smartdorf.alerting.bound import Instance
 from smartdorf.alerting.explain import Words
 from smartdorf.alerting.memory import EngineState, View
 from smartdorf.alerting.moment import Moment

@@ -21,7 +21,7 @@ from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import gettext as _
 
 if TYPE_CHECKING:
-    from smartdorf.alerting.binding import Instance
+    from smartdorf.alerting.bound import Instance
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 import asyncpg
 import typer
 
-from smartdorf.alerting.binding import BoundRules
+from smartdorf.alerting.bound import BoundRules
 from smartdorf.alerting.engine import AlertKey, EngineState
 from smartdorf.alerting.memory import View
 from smartdorf.alerting.why_not import Look, why_unwatched

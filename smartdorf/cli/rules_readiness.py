@@ -10,7 +10,7 @@ import asyncpg
 import typer
 from rich.table import Table
 
-from smartdorf.alerting.binding import BoundRules
+from smartdorf.alerting.bound import BoundRules
 from smartdorf.alerting.readiness import Evidence, precision, shortfalls
 from smartdorf.alerting.why_not import silent_after, watching
 from smartdorf.app import load_content
