@@ -67,8 +67,12 @@ def window_of(
         here = (i.valid_from for i in instance.installations if i.covers(series[1], time))
         since = max(here, default=None)
     is_counter = instance.rule.quantities[window.name].kind == "counter"
-    make = usually if window.usual else compute
-    return make(window.function, view.readings_of(series), at, span, since=since, is_counter=is_counter)
+    readings = view.readings_of(series)
+
+    def value(time: datetime) -> float | None:
+        return compute(window.function, readings, time, span, since=since, is_counter=is_counter)
+
+    return usually(value, at) if window.usual else value(at)
 
 
 def begin_of(view: View, instance: Instance, slot: int, at: datetime) -> datetime | None:

@@ -77,21 +77,10 @@ def compute(
     return result if result is not None and math.isfinite(result) else None
 
 
-def usually(
-    function: str,
-    readings: Sequence[Reading],
-    at: datetime,
-    span: timedelta,
-    *,
-    since: datetime | None = None,
-    is_counter: bool = False,
-) -> float | None:
-    """The median of the function's values at this time of day on the days before; None: too few are known."""
-    known = []
-    for days in range(1, USUAL_DAYS + 1):
-        value = compute(function, readings, days_before(at, days), span, since=since, is_counter=is_counter)
-        if value is not None:
-            known.append(value)
+def usually(value: Callable[[datetime], float | None], at: datetime) -> float | None:
+    """The median of what ``value`` was at this time of day on the days before; None: too few are known."""
+    days = [value(days_before(at, number)) for number in range(1, USUAL_DAYS + 1)]
+    known = [one for one in days if one is not None]
     return median(known) if len(known) >= LEAST_DAYS else None
 
 

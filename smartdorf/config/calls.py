@@ -38,7 +38,7 @@ class Value:
     top: Number | None = None  # only bounds are known: `run` is the least, this the greatest that it may be
 
 
-class RefusedError(Exception):
+class ReportedError(Exception):
     """What was wrong has been reported; nothing that contains it can be compiled."""
 
 
@@ -55,10 +55,10 @@ class Calls(ABC):
         self.used: set[int] = set()
         self.crossings: list[Crossing] = []
 
-    def refuse(self, node: ast.AST, message: str) -> RefusedError:
+    def refuse(self, node: ast.AST, message: str) -> ReportedError:
         offset = len(self._bytes[: getattr(node, "col_offset", 0)].decode())  # ast counts bytes
         self._report(offset, message)
-        return RefusedError()
+        return ReportedError()
 
     @abstractmethod
     def truth(self, node: ast.expr) -> Truth:
@@ -72,7 +72,7 @@ class Calls(ABC):
     def within(self, zone_name: str, scope: Scope) -> Calls:
         """A compiler for what stands between the brackets of a zone function."""
 
-    def foreign(self, node: ast.AST) -> RefusedError:
+    def foreign(self, node: ast.AST) -> ReportedError:
         message = _(
             "this is not part of the language: known are comparisons, and, or, not, + - * / and {functions}"
         )

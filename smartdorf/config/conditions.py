@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from smartdorf.config import kleene
-from smartdorf.config.calls import Calls, RefusedError, Value
+from smartdorf.config.calls import Calls, ReportedError, Value
 from smartdorf.config.durations import parse_duration
 from smartdorf.config.expressions import Report, parse_expression
 from smartdorf.config.kleene import Truth
@@ -69,7 +69,7 @@ def compile_condition(text: str, scope: Scope, report: Report) -> Condition | No
     compiler = Compiler(flat, scope, report_at)
     try:
         truth = compiler.truth(tree)
-    except RefusedError:
+    except ReportedError:
         return None
     if all(scope.slots[index].kind in ("limit", "hour") for index in compiler.used):
         report_at(0, _("this depends on nothing that is measured: it always holds, or never"))
@@ -78,7 +78,7 @@ def compile_condition(text: str, scope: Scope, report: Report) -> Condition | No
 
 
 class Compiler(Calls):
-    """Compiles one tree. A method returns what it made or raises RefusedError after having reported why not."""
+    """Compiles one tree. A method returns what it made or raises ReportedError after having reported why not."""
 
     def within(self, zone_name: str, scope: Scope) -> Compiler:
         return Compiler(self._text, scope, self._report, zone_name)
@@ -89,10 +89,10 @@ class Compiler(Calls):
         for node in nodes:
             try:
                 made.append(compile_one(node))
-            except RefusedError:
+            except ReportedError:
                 refused = True
         if refused:
-            raise RefusedError
+            raise ReportedError
         return made
 
     # -- conditions ---------------------------------------------------------------------------------------

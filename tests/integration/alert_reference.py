@@ -78,7 +78,10 @@ class Reference:
                 continue
             if alert is None and rule.quantity:
                 continue  # time begins nothing of what is measured
-            known = [self.heard, alert.looked_at if alert is not None else None]
+            told = (
+                self.values[rule.quantity][0] if rule.quantity else self.heard
+            )  # what other messages said is no look
+            known = [told, alert.looked_at if alert is not None else None]
             begin = max((time for time in known if time is not None), default=now)
             for minute in range(begin + 1, now + 1):
                 self._look(name, minute, is_data=False)

@@ -20,7 +20,7 @@ from hypothesis.stateful import run_state_machine_as_test as run_machine
 
 from smartdorf.config.rules import load_rules
 from smartdorf.content import shipped
-from smartdorf.db import directory, lifecycle, silences
+from smartdorf.db import lifecycle, silences
 from smartdorf.db.pool import connected
 from smartdorf.db.silences import Matchers
 from smartdorf.decoding.registry import load_catalogue
@@ -33,7 +33,7 @@ from smartdorf.ingest.writer import Writer
 from smartdorf.metrics import Metrics
 from smartdorf.vocabulary import load_vocabulary
 from tests.integration.alert_reference import Reference, RuleMeaning
-from tests.integration.ingest.test_pipeline import EUI, message, uplink
+from tests.integration.ingest.test_pipeline import message, onboard, uplink
 from tests.support import postgres
 from tests.support.alerts import ManualClock, Recorder
 from tests.support.notifier import running
@@ -176,21 +176,9 @@ class AlertMachine(RuleBasedStateMachine):
         self.start = start
         self.clock = ManualClock(start)
         self.reference = Reference(VERSIONS[0][1])
-        self.do(self._onboard())
+        self.do(onboard(self.dsn, self.start))
         self._open()
         self.fresh(0, {"fill": 10.0})
-
-    async def _onboard(self) -> None:
-        async with connected(self.dsn) as connection:
-            await directory.add_place(
-                connection,
-                slug="kirchplatz",
-                name="Kirchplatz",
-                place_type="container",
-                parameters={"mounting_height_m": 1.8},
-            )
-            await directory.add_device(connection, dev_eui=EUI, model="milesight/em400-mud")
-            await directory.install(connection, dev_eui=EUI, place="kirchplatz", since=self.start)
 
     def _open(self) -> None:
         metrics = Metrics("test")

@@ -17,6 +17,7 @@ from smartdorf.db.directory import actor
 from smartdorf.db.pool import connected
 from smartdorf.errors import UsageError
 from tests.support.alerts import add_container, change, outbox, record
+from tests.support.content import write_settings
 from tests.support.postgres import Database
 
 Run = Callable[..., Result]
@@ -25,11 +26,7 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 @pytest.fixture
 def run(any_db: Database, tmp_path: Path) -> Run:
-    settings = tmp_path / "smartdorf.toml"
-    settings.write_text(
-        f'[database]\ndsn = "{any_db.dsn}"\nprofile = "{any_db.profile}"\n'
-        '[[mqtt]]\nname = "own"\nhost = "127.0.0.1"\nclient_id = "test"\n'
-    )
+    settings = write_settings(tmp_path, any_db)
 
     def call(*arguments: str) -> Result:
         return CliRunner().invoke(app, [*arguments, "--config", str(settings)], catch_exceptions=False)

@@ -15,6 +15,7 @@ from smartdorf.cli.context import run_async
 from smartdorf.db.pool import connected
 from smartdorf.errors import NotFoundError, UsageError
 from tests.support.alerts import add_container, change, measure, record
+from tests.support.content import write_settings
 from tests.support.postgres import Database
 
 Run = Callable[..., str]
@@ -23,11 +24,7 @@ Run = Callable[..., str]
 @pytest.fixture
 def run(any_db: Database, tmp_path: Path) -> Run:
     """Run ``smartdorf alerts …`` on the database and return what it printed."""
-    settings = tmp_path / "smartdorf.toml"
-    settings.write_text(
-        f'[database]\ndsn = "{any_db.dsn}"\nprofile = "{any_db.profile}"\n'
-        '[[mqtt]]\nname = "own"\nhost = "127.0.0.1"\nclient_id = "test"\n'
-    )
+    settings = write_settings(tmp_path, any_db)
 
     def call(*arguments: str) -> str:
         result = CliRunner().invoke(app, [*arguments, "--config", str(settings)], catch_exceptions=False)

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from smartdorf.config.calendar import Calendar
-from smartdorf.config.rules import load_rules
-from smartdorf.content import shipped
 from smartdorf.db import lifecycle
 from smartdorf.db.alerts import fetch_open
 from smartdorf.db.pool import connected
-from smartdorf.decoding.registry import load_catalogue
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.requests import work_off_requests
-from smartdorf.vocabulary import load_vocabulary
 from tests.integration.ingest.test_pipeline import LATER, Bench, em400, onboard, opened, uplink
 from tests.integration.test_silences import silence
 from tests.support.alerts import NOON, ManualClock, Recorder, add_container, change, outbox, record
+from tests.support.content import content_of
 from tests.support.notifier import running
 from tests.support.postgres import Database
 
@@ -45,13 +42,7 @@ FULL, EMPTY = em400(100), em400(1700)
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
-    folder: Path = tmp_path_factory.mktemp("rules")
-    (folder / "waste.yaml").write_text(RULES)
-    vocabulary = load_vocabulary()
-    rules = load_rules([folder], vocabulary)
-    assert rules.problems == ()
-    catalogue = load_catalogue([shipped("decoders")], vocabulary)
-    return Content(vocabulary, catalogue, rules, Calendar("BY"))
+    return replace(content_of(RULES, tmp_path_factory.mktemp("rules")), calendar=Calendar("BY"))
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from smartdorf.vocabulary import load_vocabulary
 from tests.integration.ingest.test_alert_stages import RULES, level
 from tests.integration.ingest.test_pipeline import LATER, NOON, Bench, onboard, opened
 from tests.support.alerts import ManualClock, Recorder, add_container, change, measure, outbox, record, until
+from tests.support.content import write_settings
 from tests.support.notifier import running
 from tests.support.postgres import Database
 
@@ -213,11 +214,7 @@ Run = Callable[..., str]
 @pytest.fixture
 def run(any_db: Database, tmp_path: Path) -> Run:
     """Run ``smartdorf …`` on the database and return what it printed."""
-    settings = tmp_path / "smartdorf.toml"
-    settings.write_text(
-        f'[database]\ndsn = "{any_db.dsn}"\nprofile = "{any_db.profile}"\n'
-        '[[mqtt]]\nname = "own"\nhost = "127.0.0.1"\nclient_id = "test"\n[rules]\nlive = ["BaySensorStuck"]\n'
-    )
+    settings = write_settings(tmp_path, any_db, '[rules]\nlive = ["BaySensorStuck"]\n')
 
     def call(command: str, *arguments: str) -> str:
         app = {"alerts": alerts_cli.app, "rules": rules_cli.app}[command]

@@ -20,6 +20,7 @@ from smartdorf.db.silences import Matchers, add_silence, expire_silence
 from smartdorf.errors import UsageError
 from smartdorf.notify.receiver import DeliveryError
 from tests.support.alerts import NOON, ManualClock, Recorder, add_container, change, outbox, record
+from tests.support.content import write_settings
 from tests.support.notifier import running
 from tests.support.postgres import Database
 
@@ -191,11 +192,7 @@ async def test_all_that_is_given_must_fit(
 
 @pytest.fixture
 def run(plain_db: str, tmp_path: Path) -> Run:
-    settings = tmp_path / "smartdorf.toml"
-    settings.write_text(
-        f'[database]\ndsn = "{plain_db}"\nprofile = "plain"\n'
-        '[[mqtt]]\nname = "own"\nhost = "127.0.0.1"\nclient_id = "test"\n'
-    )
+    settings = write_settings(tmp_path, Database(plain_db, "plain"))
     run_async(add_container(plain_db))
 
     def call(*arguments: str) -> Result:

@@ -2,22 +2,18 @@
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from smartdorf.config.rules import load_rules
-from smartdorf.content import shipped
 from smartdorf.db import lifecycle
 from smartdorf.db.alerts import find_alert
 from smartdorf.db.pool import connected
-from smartdorf.decoding.registry import load_catalogue
 from smartdorf.errors import UsageError
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.requests import work_off_requests
-from smartdorf.vocabulary import load_vocabulary
 from tests.integration.ingest.test_pipeline import LATER, Bench, em400, onboard, opened, uplink
 from tests.support.alerts import ManualClock, Recorder
+from tests.support.content import content_of
 from tests.support.notifier import running
 from tests.support.postgres import Database
 
@@ -44,12 +40,7 @@ groups:
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
-    folder: Path = tmp_path_factory.mktemp("rules")
-    (folder / "waste.yaml").write_text(RULES)
-    vocabulary = load_vocabulary()
-    rules = load_rules([folder], vocabulary)
-    assert rules.problems == ()
-    return Content(vocabulary, load_catalogue([shipped("decoders")], vocabulary), rules)
+    return content_of(RULES, tmp_path_factory.mktemp("rules"))
 
 
 def level(hour: int, percent: int) -> dict[str, object]:

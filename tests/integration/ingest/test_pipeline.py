@@ -6,20 +6,16 @@ import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from smartdorf.clock import Clock
-from smartdorf.config.rules import load_rules
-from smartdorf.content import shipped
 from smartdorf.db import directory as db
 from smartdorf.db import pool
 from smartdorf.db.pool import connected
 from smartdorf.db.quarantine import request_redecode_of_faults, request_replay
-from smartdorf.decoding.registry import load_catalogue
 from smartdorf.errors import AlreadyRunningError
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.pipeline import Pipeline
@@ -27,7 +23,7 @@ from smartdorf.ingest.requests import work_off_requests
 from smartdorf.ingest.source import Batch, Message
 from smartdorf.ingest.writer import Writer
 from smartdorf.metrics import Metrics
-from smartdorf.vocabulary import load_vocabulary
+from tests.support.content import content_of
 from tests.support.postgres import Database
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -124,14 +120,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
-    folder: Path = tmp_path_factory.mktemp("rules")
-    (folder / "waste.yaml").write_text(RULES)
-    vocabulary = load_vocabulary()
-    catalogue = load_catalogue([shipped("decoders")], vocabulary)
-    assert catalogue.problems == []
-    rules = load_rules([folder], vocabulary)
-    assert rules.problems == ()
-    return Content(vocabulary, catalogue, rules)
+    return content_of(RULES, tmp_path_factory.mktemp("rules"))
 
 
 @asynccontextmanager
@@ -151,7 +140,7 @@ async def bench(any_db: Database, content: Content) -> AsyncIterator[Bench]:
         yield made
 
 
-async def onboard(dsn: str) -> None:
+async def onboard(dsn: str, since: datetime = NOON - timedelta(days=1)) -> None:
     """The container at the church: the sensor hangs 1.8 m above its floor."""
     async with connected(dsn) as connection:
         await db.add_place(
@@ -162,7 +151,7 @@ async def onboard(dsn: str) -> None:
             parameters={"mounting_height_m": 1.8},
         )
         await db.add_device(connection, dev_eui=EUI, model="milesight/em400-mud")
-        await db.install(connection, dev_eui=EUI, place="kirchplatz", since=NOON - timedelta(days=1))
+        await db.install(connection, dev_eui=EUI, place="kirchplatz", since=since)
 
 
 async def test_an_uplink_becomes_rows_and_is_acknowledged(bench: Bench):

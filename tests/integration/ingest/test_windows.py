@@ -1,17 +1,13 @@
 """Windows of rules on a real database: a restart knows what was before it."""
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from smartdorf.config.rules import load_rules
-from smartdorf.content import shipped
-from smartdorf.decoding.registry import load_catalogue
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.requests import work_off_requests
-from smartdorf.vocabulary import load_vocabulary
 from tests.integration.ingest.test_pipeline import Bench, em400, onboard, opened, uplink
+from tests.support.content import content_of
 from tests.support.postgres import Database
 
 RULES = """
@@ -30,12 +26,7 @@ groups:
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
-    folder: Path = tmp_path_factory.mktemp("rules")
-    (folder / "waste.yaml").write_text(RULES)
-    vocabulary = load_vocabulary()
-    rules = load_rules([folder], vocabulary)
-    assert rules.problems == ()
-    return Content(vocabulary, load_catalogue([shipped("decoders")], vocabulary), rules)
+    return content_of(RULES, tmp_path_factory.mktemp("rules"))
 
 
 def level(hour: int, percent: int) -> dict[str, object]:

@@ -2,21 +2,17 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from smartdorf.config.rules import load_rules
-from smartdorf.content import shipped
 from smartdorf.db import directory as db
 from smartdorf.db.alerts import fetch_open
 from smartdorf.db.pool import connected
-from smartdorf.decoding.registry import load_catalogue
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.source import Message
-from smartdorf.vocabulary import load_vocabulary
 from tests.integration.ingest.test_pipeline import NOON, Bench, em400, message, opened, uplink
+from tests.support.content import content_of
 from tests.support.postgres import Database
 
 RULES = """
@@ -36,12 +32,7 @@ EUIS = ("24e124000000000a", "24e124000000000b")
 
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> Content:
-    folder: Path = tmp_path_factory.mktemp("rules")
-    (folder / "waste.yaml").write_text(RULES)
-    vocabulary = load_vocabulary()
-    rules = load_rules([folder], vocabulary)
-    assert rules.problems == ()
-    return Content(vocabulary, load_catalogue([shipped("decoders")], vocabulary), rules)
+    return content_of(RULES, tmp_path_factory.mktemp("rules"))
 
 
 async def onboard(dsn: str, euis: Sequence[str] = EUIS) -> None:
