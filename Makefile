@@ -19,7 +19,7 @@ demo: $(VENV)/.demo ## a whole village on this machine: simulator, broker, datab
 test: $(VENV)/.dev ## all tests, with a real broker and real databases
 	@PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null || \
 	    { echo "The tests need an MQTT broker: apt-get install mosquitto" >&2; exit 1; }
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses logical --maxprocesses 4 --dist worksteal $(ARGS)
 
 lint: $(VENV)/.dev ## style, types and the direction of imports
 	$(BIN)/ruff check

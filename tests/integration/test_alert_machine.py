@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Coroutine
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -32,7 +32,8 @@ from smartdorf.ingest.source import Batch, Message
 from smartdorf.ingest.writer import Writer
 from smartdorf.metrics import Metrics
 from smartdorf.vocabulary import load_vocabulary
-from tests.integration.alert_reference import Reference, RuleMeaning
+from tests.integration.alert_container import NAMES, NIGHTS, VERSIONS, hours_from, meaning, payload
+from tests.integration.alert_reference import Reference
 from tests.integration.ingest.test_pipeline import message, onboard, uplink
 from tests.support import postgres
 from tests.support.alerts import ManualClock, Recorder
@@ -40,90 +41,7 @@ from tests.support.notifier import running
 
 T = TypeVar("T")
 
-RULES = """
-groups:
-  - name: waste
-    rules:
-      - alert: Filling
-        for_each: {{place_type: container}}
-        limits: {{full: {full}, overfull: 95, emptied: 60}}
-        stages:
-          - {{name: {{de: voll, en: full}}, when: fill_level_pct >= full, severity: info, notify: [bauhof]}}
-          - {{name: {{de: über, en: over}}, when: fill_level_pct >= overfull, severity: critical, notify: [bauhof, it]}}
-        for: 2 readings
-        clear: fill_level_pct < emptied
-        mode: live
-        summary: {{de: "{{fill_level_pct}}", en: "{{fill_level_pct}}"}}
-      - alert: Tilted
-        for_each: {{place_type: container}}
-        when: container_tilted == tilted
-        for: {tilted}m
-        keep_firing_for: 20m
-        severity: warning
-        notify: [bauhof]
-        mode: live
-        summary: {{de: gekippt, en: tilted}}
-      - alert: Hot
-        for_each: {{place_type: container}}
-        when: device_temperature_c >= 60
-        clear: device_temperature_c < 40
-        for: 1 reading
-        keep_firing_for: 10m
-        close: by hand
-        severity: critical
-        notify: [bauhof]
-        mode: live
-        summary: {{de: heiß, en: hot}}
-{silent}
-"""
-SILENT = """
-      - alert: Silent
-        for_each: {device: any}
-        when: silent_for() >= "2h"
-        severity: warning
-        notify: [it]
-        mode: live
-        summary: {de: stumm, en: silent}
-"""
-
-
-def meaning(full: int, tilted: int, *, silent: bool) -> dict[str, RuleMeaning]:
-    rules = {
-        "Filling": RuleMeaning(
-            "fill", (lambda v: v >= full, lambda v: v >= 95), lambda v: v < 60, readings=2
-        ),
-        "Tilted": RuleMeaning("tilt", (lambda v: v == 1,), lambda v: v != 1, minutes=tilted, keep=20),
-        "Hot": RuleMeaning("heat", (lambda v: v >= 60,), lambda v: v < 40, readings=1, keep=10, by_hand=True),
-    }
-    if silent:
-        rules["Silent"] = RuleMeaning("", (lambda m: m >= 120,), lambda m: m < 120)
-    return rules
-
-
-VERSIONS = [
-    (RULES.format(full=80, tilted=30, silent=SILENT), meaning(80, 30, silent=True)),
-    (RULES.format(full=70, tilted=50, silent=SILENT), meaning(70, 50, silent=True)),
-    (RULES.format(full=80, tilted=30, silent=""), meaning(80, 30, silent=False)),
-]
-NIGHTS = [
-    datetime(2026, 3, 4, 12, tzinfo=UTC),
-    datetime(2026, 3, 28, 23, 30, tzinfo=UTC),  # an hour and a half later it is three o'clock, not two
-    datetime(2026, 10, 24, 23, 30, tzinfo=UTC),  # the hour after two comes twice
-]
-
-
-def payload(values: dict[str, float]) -> bytes:
-    """Milesight EM400-MUD: 04 82 distance in mm below a lid 1.8 m high, 05 00 tilted, 03 67 tenths of a degree."""
-    data = b""
-    if "fill" in values:
-        data += b"\x04\x82" + (1800 - 18 * int(values["fill"])).to_bytes(2, "little")
-    if "tilt" in values:
-        data += bytes((0x05, 0x00, int(values["tilt"])))
-    if "heat" in values:
-        data += b"\x03\x67" + (10 * int(values["heat"])).to_bytes(2, "little", signed=True)
-    return data
-
-
+GAPS = st.sampled_from([1, 5, 10, 20, 30, 60, 130])
 VALUES = st.fixed_dictionaries(
     {},
     optional={
@@ -175,7 +93,8 @@ class AlertMachine(RuleBasedStateMachine):
     def begin(self, start: datetime) -> None:
         self.start = start
         self.clock = ManualClock(start)
-        self.reference = Reference(VERSIONS[0][1])
+        self.is_open = hours_from(start)
+        self.reference = Reference(meaning(VERSIONS[0], self.is_open))
         self.do(onboard(self.dsn, self.start))
         self._open()
         self.fresh(0, {"fill": 10.0})
@@ -212,7 +131,13 @@ class AlertMachine(RuleBasedStateMachine):
 
     # -- data -------------------------------------------------------------------------------------------------------
 
-    @rule(gap=st.sampled_from([1, 5, 10, 20, 30, 60, 130]), values=VALUES)
+    @rule(messages=st.lists(st.tuples(GAPS, VALUES), min_size=1, max_size=6), ticks=st.booleans())
+    def messages(self, messages: list[tuple[int, dict[str, float]]], *, ticks: bool) -> None:
+        for gap, values in messages:
+            self.fresh(gap, values)
+            if ticks:
+                self._tick()
+
     def fresh(self, gap: int, values: dict[str, float]) -> None:
         self.minute += gap
         self._set_clock()
@@ -253,7 +178,8 @@ class AlertMachine(RuleBasedStateMachine):
 
     def _tick(self) -> None:
         self._set_clock()
-        self.do(self.pipeline.tick(self.clock.now()))
+        for _ in range(2):  # every second; what waited for another alert is looked at after that has ended
+            self.do(self.pipeline.tick(self.clock.now()))
         self.reference.tick(self.wall)
 
     # -- the service ------------------------------------------------------------------------------------------------
@@ -263,6 +189,7 @@ class AlertMachine(RuleBasedStateMachine):
         before = self.do(self._rows("SELECT * FROM rule_state ORDER BY 1, 2, 3"))
         self.do(self.writer.close())
         self._open()
+        self.reference.is_new = True
         assert self.do(self._rows("SELECT * FROM rule_state ORDER BY 1, 2, 3")) == before
 
     @rule(version=st.integers(0, len(VERSIONS) - 1))
@@ -270,11 +197,11 @@ class AlertMachine(RuleBasedStateMachine):
         self.version = version
         self.writer.use(self.contents[version])
         self.do(self.pipeline.rebind())
-        self.reference.use(VERSIONS[version][1], self.wall)
+        self.reference.use(meaning(VERSIONS[version], self.is_open), self.wall)
 
     # -- people -----------------------------------------------------------------------------------------------------
 
-    @rule(name=st.sampled_from(["Filling", "Tilted", "Hot", "Silent"]))
+    @rule(name=st.sampled_from(NAMES))
     def acknowledge(self, name: str) -> None:
         query = """
             SELECT a.id FROM alert a WHERE state = 'firing' AND rule = $1 AND NOT EXISTS (
@@ -284,7 +211,7 @@ class AlertMachine(RuleBasedStateMachine):
         for (number,) in self.do(self._rows(query, name)):
             self.do(self._with(lifecycle.acknowledge, number, None, self.clock.now()))
 
-    @rule(name=st.sampled_from(["Filling", "Tilted", "Hot", "Silent"]))
+    @rule(name=st.sampled_from(NAMES))
     def close(self, name: str) -> None:
         open_alerts = "SELECT id FROM alert WHERE state = 'firing' AND rule = $1"
         for (number,) in self.do(self._rows(open_alerts, name)):
@@ -419,10 +346,10 @@ def test_the_service_does_what_the_reference_says(plain_template: EmbeddedPostgr
     vocabulary = load_vocabulary()
     catalogue = load_catalogue([shipped("decoders")], vocabulary)
     contents = []
-    for number, (text, _meaning) in enumerate(VERSIONS):
+    for number, version in enumerate(VERSIONS):
         file = tmp_path / f"{number}" / "rules.yaml"
         file.parent.mkdir()
-        file.write_text(text)
+        file.write_text(version.text)
         rules = load_rules([file], vocabulary)
         assert rules.problems == ()
         contents.append(Content(vocabulary, catalogue, rules))
