@@ -273,10 +273,10 @@ async def fetch_events(connection: asyncpg.Connection, alert_id: int) -> list[Al
 
 
 async def count_firing(pool: asyncpg.Pool) -> dict[str, int]:
-    """How many alerts are open, by severity."""
+    """How many alerts are open that people were told of, by severity."""
     with mapped_errors():
         rows = await pool.fetch(
-            "SELECT severity, count(*) FROM alert WHERE state = 'firing' GROUP BY severity"
+            "SELECT severity, count(*) FROM alert WHERE state = 'firing' AND NOT shadow GROUP BY severity"
         )
     return {row[0]: row[1] for row in rows}
 

@@ -322,6 +322,7 @@ async def test_an_answer_that_the_database_cannot_hold_is_cleaned(plain_db: str)
 async def test_the_gauges_follow_the_database(plain_db: str) -> None:
     place = await add_container(plain_db)
     await record(plain_db, change("fired", place, severity="critical"))
+    await record(plain_db, change("fired", place, rule="OnTrial", shadow=True))
     bauhof = Recorder()
     bauhof.failures = [DeliveryError("no route")]
     async with running(plain_db, bauhof) as bench:
@@ -329,6 +330,7 @@ async def test_the_gauges_follow_the_database(plain_db: str) -> None:
         page = bench.metrics.render
         await until(lambda: b'smartdorf_outbox_waiting{receiver="bauhof"} 1.0' in page(), "one waits")
         await until(lambda: b'smartdorf_alerts_firing{severity="critical"} 1.0' in page(), "one is open")
+        assert b'severity="warning"' not in page()  # nobody has to do anything about what is on trial
         bench.clock.advance(seconds=10)
         await until(lambda: b'smartdorf_outbox_waiting{receiver="bauhof"} 0.0' in page(), "none waits")
 
