@@ -167,7 +167,10 @@ class Metrics:
         )
         self._transitions = {kind: transitions.labels(kind) for kind in TRANSITION_KINDS}
         self._firing = Gauge(
-            "smartdorf_alerts_firing", "Open alerts by severity; not those of rules on trial.", ["severity"], registry=registry
+            "smartdorf_alerts_firing",
+            "Open alerts by severity; not those of rules on trial.",
+            ["severity"],
+            registry=registry,
         )
         self._rule_problems = Counter(
             "smartdorf_rule_problems", "Rules whose evaluation failed.", ["rule"], registry=registry

@@ -15,6 +15,7 @@ from smartdorf.alerting.windows import longest_gap
 from smartdorf.alerting.zone_binding import BoundZone, Zones, alone
 from smartdorf.config.calendar import Calendar
 from smartdorf.config.durations import LONGEST, SECOND, format_duration
+from smartdorf.config.limits import with_numbers
 from smartdorf.config.rule import ForEach, Rule
 from smartdorf.config.rules import RuleSet
 from smartdorf.config.schedule import OpenTimes
@@ -170,12 +171,11 @@ class _Binder:
     def _limits(
         self, rule: Rule, subject: Place | Device, installations: Collection[Installation]
     ) -> Mapping[str, Limit]:
-        """The rule's, with what was learned, and the subject's own where they can be."""
-        limits = self._learned(rule, subject, installations)
-        if not rule.limits.keys() & subject.limits.keys():
+        """The rule's, those of the subject's tags, with what was learned, and its own where they can be."""
+        limits = self._learned(rule.limits_at(subject.tags), subject, installations)
+        if not limits.keys() & subject.limits.keys():
             return limits
-        given = rule.limits_for(subject.limits)
-        own = {name: given[name] if name in subject.limits else limit for name, limit in limits.items()}
+        own = with_numbers(limits, subject.limits)
         wrong = next(rule.contradictions(own), None)
         if wrong is None:
             return own
@@ -186,21 +186,21 @@ class _Binder:
         return limits
 
     def _learned(
-        self, rule: Rule, subject: Place | Device, installations: Collection[Installation]
+        self, limits: Mapping[str, Limit], subject: Place | Device, installations: Collection[Installation]
     ) -> Mapping[str, Limit]:
-        """The rule's limits with what was learned of the device; of the slowest one where a place has several.
+        """The limits with what was learned of the device; of the slowest one where a place has several.
 
         The silence of a place is that of its most silent sensor, and it must not be that of one which is never heard
         more often.
         """
-        if not any(limit.learned for limit in rule.limits.values()):
-            return rule.limits
+        if not any(limit.learned for limit in limits.values()):
+            return limits
         here = [i.device_id for i in installations if i.valid_to is None]
         devices = [subject.id] if isinstance(subject, Device) else here
         known = [self._silences[device_id] for device_id in devices if device_id in self._silences]
         return {
             name: limit._replace(value=max(known)) if limit.learned and known else limit
-            for name, limit in rule.limits.items()
+            for name, limit in limits.items()
         }
 
 

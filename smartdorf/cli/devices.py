@@ -183,7 +183,9 @@ def list_devices(
         known = row["model"] is not None
         row["candidates"] = content.catalogue.recognise(_info(row["dev_eui"], row)) if not known else []
         rhythm = rhythms.get(row.pop("id")) or start_limit(content.intervals.get(row["model"]))
-        row["silence"] = silence_of(row["limits"], rhythm, content.rules) if known else None  # not watched
+        row["silence"] = (
+            silence_of(row["limits"], row["tags"], rhythm, content.rules) if known else None
+        )  # not watched
     if as_json:
         print_json(found)
         return
@@ -285,4 +287,4 @@ def _silence_of_one(settings: Settings, row: dict[str, Any], learned: Rhythm | N
         return None  # nobody watches it
     rhythm = learned or start_limit(load_content(settings).intervals.get(row["model"]))
     rules = load_rules([shipped("rules"), *settings.content.rules], load_vocabulary())
-    return silence_of(row["limits"], rhythm, rules)
+    return silence_of(row["limits"], row["tags"], rhythm, rules)

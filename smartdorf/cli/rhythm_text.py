@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from smartdorf.config.durations import SECOND
+from smartdorf.config.limits import with_numbers
 from smartdorf.config.rule import Rule
 from smartdorf.i18n import current_language, ngettext
 from smartdorf.i18n import gettext as _
@@ -12,17 +14,23 @@ from smartdorf.rhythm import DAY, HOUR, MINUTE, Reason, Rhythm
 from smartdorf.vocabulary import number_text
 
 
-def silence_of(limits: Mapping[str, float], rhythm: Rhythm, rules: Iterable[Rule]) -> dict[str, Any]:
+def silence_of(
+    limits: Mapping[str, float], tags: Mapping[str, str], rhythm: Rhythm, rules: Iterable[Rule]
+) -> dict[str, Any]:
     """For programs: the limit, what is known of the device's rhythm, and where the limit comes from.
 
-    ``limits``: the device's own.
+    ``limits``, ``tags``: the device's own.
     """
-    own = {
-        name: limits[name]
-        for rule in rules
-        for name, limit in rule.limits.items()
-        if limit.learned and name in limits and rule.for_each.kind == "device"
-    }
+    own: dict[str, float] = {}
+    for rule in rules:
+        if rule.for_each.kind != "device":
+            continue
+        counts = with_numbers(rule.limits_at(tags), limits)
+        own |= {
+            name: counts[name].value / SECOND
+            for name, limit in rule.limits.items()
+            if limit.learned and not counts[name].learned
+        }
     return {
         "limit_s": rhythm.limit,
         "because": rhythm.because,

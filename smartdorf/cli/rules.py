@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -151,7 +151,9 @@ def _hold_text(hold: Hold) -> str:
 
 
 def _when(rule: Rule) -> str:
-    limits = [f"{name} = {_limit_text(limit)}" for name, limit in rule.limits.items()]
+    limits = [*_limits(rule.limits)]
+    for own in rule.limits_by_tag:
+        limits.append(f"{own.tag}={own.value}: {', '.join(_limits(own.limits))}")
     conditions = [f"{_stage_name(stage)}{' '.join(stage.when.text.split())}" for stage in rule.stages]
     keep = rule.timing.keep
     ends = [_("until it is clear for {duration}").format(duration=_duration(keep))] if keep else []
@@ -162,6 +164,11 @@ def _when(rule: Rule) -> str:
     )
     hours = _only("active", rule.active)
     return "\n".join([*conditions, *limits, _hold_text(rule.hold), *hours, *ends, *waits, *labels])
+
+
+def _limits(limits: Mapping[str, Limit]) -> Iterator[str]:
+    for name, limit in limits.items():
+        yield f"{name} = {_limit_text(limit)}"
 
 
 def _tells(rule: Rule) -> str:
@@ -256,11 +263,15 @@ def _result_json(result: RuleTestResult) -> dict[str, Any]:
     }
 
 
-def _rule_json(rule: Rule) -> dict[str, Any]:
-    limits = {
+def _limits_json(limits: Mapping[str, Limit]) -> dict[str, Any]:
+    """Durations in seconds."""
+    return {
         name: "learned" if limit.learned else limit.value / (SECOND if limit.is_duration else 1)
-        for name, limit in rule.limits.items()
+        for name, limit in limits.items()
     }
+
+
+def _rule_json(rule: Rule) -> dict[str, Any]:
     return {
         "name": rule.name,
         "group": rule.group,
@@ -268,7 +279,11 @@ def _rule_json(rule: Rule) -> dict[str, Any]:
         "watches": str(rule.for_each),
         "when": rule.when.text,
         "clear": rule.clear.text if rule.clear is not None else None,
-        "limits": limits,  # durations in seconds
+        "limits": _limits_json(rule.limits),
+        "limits_by_tag": [
+            {"tag": own.tag, "value": own.value, "limits": _limits_json(own.limits)}
+            for own in rule.limits_by_tag
+        ],
         "readings": rule.hold.readings,
         "duration": rule.hold.duration.total_seconds(),
         "stages": [

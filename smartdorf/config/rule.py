@@ -8,8 +8,8 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
-from smartdorf.config.durations import SECOND
 from smartdorf.config.kleene import Slots
+from smartdorf.config.limits import TagLimits
 from smartdorf.config.schedule import Schedule
 from smartdorf.config.terms import Condition, Limit, Slot, Threshold, implausible
 from smartdorf.i18n import gettext as _
@@ -92,6 +92,7 @@ class Rule:
     send: Schedule | None = None  # when it may be told; None: at once
     mode: Mode = "shadow"
     labels: Mapping[str, str] = field(default_factory=dict)  # the village's own words, for lists and silences
+    limits_by_tag: tuple[TagLimits, ...] = ()
     depends_on: tuple[str, ...] = ()  # rules whose open alerts explain its own: it waits for their end
 
     @property
@@ -124,14 +125,14 @@ class Rule:
         """Its slots with the limits filled in and everything else unknown."""
         return [limits[slot.name].value if slot.kind == "limit" else None for slot in self.slots]
 
-    def limits_for(self, overrides: Mapping[str, float]) -> dict[str, Limit]:
-        """The limits of one subject; durations are overridden in seconds, as plain numbers are all there is."""
-        return {
-            name: limit._replace(value=overrides[name] * SECOND if limit.is_duration else overrides[name])
-            if name in overrides
-            else limit
-            for name, limit in self.limits.items()
-        }
+    def limits_at(self, tags: Mapping[str, str]) -> Mapping[str, Limit]:
+        """Those of a place or device with these tags; if two of them say something, the later in the file counts."""
+        own = [found.limits for found in self.limits_by_tag if tags.get(found.tag) == found.value]
+        return (
+            {name: limit for limits in (self.limits, *own) for name, limit in limits.items()}
+            if own
+            else self.limits
+        )
 
     def contradictions(self, limits: Mapping[str, Limit]) -> Iterator[tuple[str, str]]:
         """What cannot be meant with these limits: (``when``, ``clear`` or the limit's name; why)."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
-from keyword import iskeyword
 from string import Formatter
 from typing import cast
 
@@ -16,16 +15,15 @@ import msgspec
 
 from smartdorf.config.conditions import compile_condition
 from smartdorf.config.dependencies import read_depends_on
-from smartdorf.config.durations import SECOND, parse_duration
+from smartdorf.config.durations import parse_duration
 from smartdorf.config.kleene import any_of
+from smartdorf.config.limits import TagLimits, check_used, read_limits, read_limits_by_tag
 from smartdorf.config.positions import problem_in
 from smartdorf.config.rule import MODES, SEVERITIES, ForEach, Hold, Mode, Rule, Severity, Stage, Timing
 from smartdorf.config.schedule import Schedule
 from smartdorf.config.schedule_reader import read_schedule, read_send
 from smartdorf.config.terms import (
-    FUNCTIONS,
     Condition,
-    Limit,
     Scope,
     Slot,
     measured,
@@ -34,7 +32,6 @@ from smartdorf.config.terms import (
 from smartdorf.errors import Problem, did_you_mean
 from smartdorf.i18n import LANGUAGES
 from smartdorf.i18n import gettext as _
-from smartdorf.rhythm import DEFAULT
 from smartdorf.vocabulary import Vocabulary
 from smartdorf.yaml_source import Node
 
@@ -49,6 +46,7 @@ _KEYS = (
     *_OF_A_STAGE,
     "title",
     "limits",
+    "limits_by_tag",
     "stages",
     "clear",
     "for",
@@ -96,12 +94,13 @@ class RuleReader:
             return None
         name = node["alert"].text()
         for_each = self._for_each(node["for_each"])
-        scope = Scope(self._vocabulary, self._limits(node["limits"]))
+        scope = Scope(self._vocabulary, read_limits(node["limits"], self._vocabulary.quantities))
+        by_tag = list(read_limits_by_tag(node["limits_by_tag"], scope.limits))
         stages = self._stages(node, scope)
         clear = _condition(node["clear"], scope) if "clear" in node else None
         all_compiled = bool(stages) and (clear is not None) == ("clear" in node)
         if all_compiled:
-            self._check_limits_used(node["limits"], scope)
+            check_used(node["limits"], scope.limits, scope.slots)
         when = _any_of(stages) if stages else None
         timing = self._timing(node, when, scope)
         subjects = _SUBJECTS[for_each.kind] if for_each is not None else ("place", "device", "gateway")
@@ -118,6 +117,8 @@ class RuleReader:
             node["for_each"].problem(_("zones are made of places: watch places, not devices"))
         if for_each.kind == "gateway":
             _check_silence_only(node, slots)
+            if "limits_by_tag" in node:
+                node.problem_at("limits_by_tag", _("gateways have no tags"))
         rule = Rule(
             name=name,
             group=group,
@@ -126,6 +127,7 @@ class RuleReader:
             title=title,
             for_each=for_each,
             limits=scope.limits,
+            limits_by_tag=tuple(own for own, _node in by_tag),
             when=when,
             stages=stages,
             clear=clear,
@@ -143,8 +145,8 @@ class RuleReader:
             labels=self._labels(node["labels"]),
             depends_on=read_depends_on(node),
         )
-        for key, message in rule.contradictions(rule.limits) if all_compiled else ():
-            _named(node, key, scope).problem(message)
+        if all_compiled:
+            _check_limits(rule, node, scope, by_tag)
         return rule
 
     def _stages(self, node: Node, scope: Scope) -> tuple[Stage, ...]:
@@ -226,39 +228,6 @@ class RuleReader:
         if category is not None and self._categories is not None:
             device["category"].one_of(self._categories)
         return ForEach("device", (), category, device["model"].text() or None, _tags(device["tags"]))
-
-    def _limits(self, node: Node) -> Mapping[str, Limit]:
-        limits = {}
-        for name, value in node.items():
-            if not name.isidentifier() or iskeyword(name):
-                node.problem_at(name, _("a limit's name has letters, digits and _ only"))
-                continue
-            if (
-                name in self._vocabulary
-                or name in FUNCTIONS
-                or name in ("place", "device", "gateway", "stage")
-            ):
-                message = _('"{name}" means something already; call it otherwise')
-                node.problem_at(name, message.format(name=name))
-                continue
-            if value.value == "learned":
-                limits[name] = Limit(DEFAULT * SECOND, True, learned=True)
-            elif isinstance(value.value, str):
-                duration = parse_duration(value.value)
-                if duration is None:
-                    message = _("expected a number, a duration (30m, 26h, 2d), or: learned")
-                    value.problem(message + did_you_mean(value.value, ["learned"]))
-                limits[name] = Limit(duration or 0, True)
-            else:
-                limits[name] = Limit(value.number(0.0), False)
-        return limits
-
-    def _check_limits_used(self, node: Node, scope: Scope) -> None:
-        used = {slot.name for slot in scope.slots if slot.kind == "limit"}
-        used |= {slot.limit for slot in scope.slots}  # how long a window is
-        for name in scope.limits:
-            if name not in used:
-                node.problem_at(name, _('no condition uses the limit "{name}"').format(name=name))
 
     def _hold(self, node: Node, when: Condition | None, scope: Scope) -> Hold:
         slots = [scope.slots[index] for index in sorted(when.slots)] if when is not None else []
@@ -351,6 +320,19 @@ def _any_of(stages: Sequence[Stage]) -> Condition:
         tuple(crossing for condition in conditions for crossing in condition.crossings),
         frozenset().union(*(condition.slots for condition in conditions)),
     )
+
+
+def _check_limits(rule: Rule, node: Node, scope: Scope, by_tag: Sequence[tuple[TagLimits, Node]]) -> None:
+    """None contradicts another, wherever the rule applies."""
+    wrong = list(rule.contradictions(rule.limits))
+    for key, message in wrong:
+        _named(node, key, scope).problem(message)
+    for own, at in by_tag if not wrong else ():
+        for key, message in rule.contradictions({**rule.limits, **own.limits}):
+            if key in own.limits:
+                at[key].problem(message)
+            else:
+                at.problem(_("{key}: {advice}").format(key=key, advice=message))
 
 
 def _named(rule: Node, key: str, scope: Scope) -> Node:

@@ -75,16 +75,13 @@ def _rule(categories: tuple[str, ...]) -> dict[str, Any]:
             },
             "title": _texts("A few words."),
             "for_each": {"anyOf": [_places(), _devices(categories), _gateways()]},
-            "limits": {
+            "limits": _limits("Numbers and durations with a name; a place or device may have its own."),
+            "limits_by_tag": {
                 "type": "object",
-                "description": "Numbers and durations with a name; a place or device may have its own.",
-                "propertyNames": {"pattern": _NAME},
+                "description": "Other limits where a place or device has a tag, e.g. {fraction: {bio: {full: 60}}}.",
                 "additionalProperties": {
-                    "anyOf": [
-                        {"type": "number"},
-                        _text(_DURATION, "26h, 30m, 2d"),
-                        {"const": "learned", "description": "How long a silence is normal for the device."},
-                    ]
+                    "type": "object",
+                    "additionalProperties": _limits("Those that differ."),
                 },
             },
             **stage,
@@ -168,6 +165,21 @@ def _gateways() -> dict[str, Any]:
 
 def _tags() -> dict[str, Any]:
     return {"type": "object", "additionalProperties": {"type": ["string", "integer"]}}
+
+
+def _limits(description: str) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": description,
+        "propertyNames": {"pattern": _NAME},
+        "additionalProperties": {
+            "anyOf": [
+                {"type": "number"},
+                _text(_DURATION, "26h, 30m, 2d"),
+                {"const": "learned", "description": "How long a silence is normal for the device."},
+            ]
+        },
+    }
 
 
 def _texts(description: str) -> dict[str, Any]:

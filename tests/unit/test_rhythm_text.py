@@ -23,7 +23,7 @@ RULES = make_rules(
 
 
 def test_of_a_fresh_device_it_says_that_nothing_is_known() -> None:
-    assert sentences(silence_of({}, start_limit(None), RULES)) == [
+    assert sentences(silence_of({}, {}, start_limit(None), RULES)) == [
         "How often it reports is not known yet.",
         "Counts as silent after 26 h: as long as little is known.",
     ]
@@ -31,7 +31,7 @@ def test_of_a_fresh_device_it_says_that_nothing_is_known() -> None:
 
 def test_of_a_class_room_it_says_how_long_its_pauses_are() -> None:
     rhythm = Rhythm("pauses", 93 * HOUR, "longest", 15 * MINUTE, 62 * HOUR, 0.004, 820, 20)
-    assert sentences(silence_of({}, rhythm, RULES)) == [
+    assert sentences(silence_of({}, {}, rhythm, RULES)) == [
         "Reports every 15 min, with pauses (median of 820 gaps on 20 days, the longest 2 days 14 h, "
         "0\N{NO-BREAK SPACE}% of the frames lost).",
         "Counts as silent after 3 days 21 h: half as long again as the longest gap.",
@@ -39,10 +39,26 @@ def test_of_a_class_room_it_says_how_long_its_pauses_are() -> None:
 
 
 def test_a_limit_of_its_own_is_named_and_another_rules_limit_is_not() -> None:
-    silence = silence_of({"quiet": 7200, "full": 70}, start_limit(None), RULES)
+    silence = silence_of({"quiet": 7200, "full": 70}, {}, start_limit(None), RULES)
     assert silence["own_limits_s"] == {"quiet": 7200}
     assert sentences(silence)[-1] == "Its own limit counts instead: quiet = 2 h."
     assert short_text(silence) == "2 h"
+
+
+def test_a_limit_of_its_tag_counts_instead_as_well_unless_it_has_its_own() -> None:
+    rules = make_rules(
+        Silent="""
+        for_each: {device: any}
+        limits: {quiet: learned}
+        limits_by_tag: {site: {cellar: {quiet: 4d}}}
+        when: silent_for() > quiet
+        summary: {de: still, en: silent}"""
+    )
+    assert silence_of({}, {"site": "cellar"}, start_limit(None), rules)["own_limits_s"] == {"quiet": 4 * DAY}
+    assert silence_of({"quiet": 60}, {"site": "cellar"}, start_limit(None), rules)["own_limits_s"] == {
+        "quiet": 60
+    }
+    assert silence_of({}, {"site": "roof"}, start_limit(None), rules)["own_limits_s"] == {}
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,13 @@ def test_every_keyword_is_understood() -> None:
     assert not rules.notes
     full, silent, occupied, wet, flood, lot, deaf, missing = rules
     assert full.for_each == ForEach("place", ("container", "tank"), tags={"fraction": "glass", "floor": "2"})
+    at = {"fraction": "glass", "floor": "2"}
+    assert {name: limit.value for name, limit in full.limits_at(at).items()} == {
+        "full": 90,
+        "emptied": 60,
+        "quiet": 2 * 86_400_000_000,
+    }
+    assert full.limits_at({"fraction": "textile"}) == full.limits
     assert full.hold == Hold(2, timedelta(minutes=30))
     assert (full.severities, full.notify) == (("warning",), ("bauhof", "it"))
     assert [(s.name["en"], s.severity, s.notify) for s in flood.stages] == [
