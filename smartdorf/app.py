@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
@@ -61,16 +60,6 @@ TICK = 1.0  # seconds between two looks at the timers of the rules
 DRAIN = (
     7.0  # seconds for what is under way when we are asked to stop; with the broker's goodbye that makes ten
 )
-
-
-def collect_rarely() -> None:
-    """Spare the garbage collector its work; to be called once everything is loaded.
-
-    A batch makes tens of thousands of objects that reference counting alone disposes of. With Python's defaults the
-    collector would look through them again and again, for a third of the time of making rows.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def load_content(settings: Settings) -> Content:

@@ -171,7 +171,9 @@ class Backtest:
             self._apply(tick(self._bound, self._state, change))
             self._bound = bound
             self._apply(reconcile(bound, self._state, change))
-        self._apply(tick(self._bound, self._state, time))
+        agenda = self._state.agenda
+        if agenda is None or agenda.is_due(time):
+            self._apply(tick(self._bound, self._state, time))
 
     def _apply(self, evaluation: Evaluation) -> None:
         self._state.apply(evaluation)

@@ -26,9 +26,8 @@ from smartdorf.alerting.memory import (
     Span,
     View,
 )
-from smartdorf.alerting.moment import Moment, begin_of, surely_begins_nothing, usual_of
+from smartdorf.alerting.moment import Moment, begin_of, surely_changes_nothing, usual_of
 from smartdorf.alerting.muting import muted_by, muted_until, waiting
-from smartdorf.alerting.sight import is_of
 from smartdorf.alerting.state import (
     BEGINS,
     TOLD,
@@ -180,8 +179,9 @@ def _observe(view: View, observation: Observation) -> None:
     view.looks.clear()
     touched: dict[Instance, list[Series]] = {}
     for series in _take_values(view, observation, watchers):
+        place = view.rules.directory.place_at(device_id, series[1], time)
         for instance in watchers.by_metric.get(series[2], ()) if watchers is not None else ():
-            if is_of(view, instance, series, time):
+            if instance.place is None or (place is not None and place.id == instance.place.id):
                 touched.setdefault(instance, []).append(series)
         if watchers is not None and (zones := watchers.by_zone.get(series[2])):
             for instance in _around(view, zones, series, time):
@@ -264,7 +264,7 @@ def _advance(view: View, instance: Instance, at: datetime, fresh: Sequence[Serie
     """
     key, rule = instance.key, instance.rule
     known = before = view.instance(key)
-    if before is None and fresh is not None and surely_begins_nothing(view, instance, at):
+    if fresh is not None and surely_changes_nothing(view, instance, before, at):
         return None
     if before is not None and instance.gateway is not None and _is_out_of_service(view, instance, at):
         _end(view, key, before, at, "gateway out of service")

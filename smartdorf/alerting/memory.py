@@ -6,7 +6,7 @@ agenda, which timer is due when, is made anew from the rest.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from msgspec import Struct
 from smartdorf.alerting.bound import BoundRules
 from smartdorf.alerting.hearing import Hearing, Listening
 from smartdorf.alerting.state import AlertKey, AlertState, Transition
-from smartdorf.alerting.windows import Reading, insert, prune
+from smartdorf.alerting.windows import NOTHING, History, Reading
 from smartdorf.alerting.zone_binding import BoundZone
 from smartdorf.directory import Place
 
@@ -60,7 +60,7 @@ class Changes(NamedTuple):
     latest: dict[Series, Reading]
     last_heard: dict[int, datetime]
     due: dict[AlertKey, datetime | None]
-    history: dict[Series, list[Reading]]
+    history: dict[Series, History]
     said: Mapping[BoundZone, Mapping[int, float | None]] = {}  # by zones, where something has changed
     hearing: Listening | None = None
     ended: Mapping[AlertKey, Span] = {}  # alerts that others had waited for
@@ -98,6 +98,10 @@ class Agenda:
             self._queued[key] = due
             heappush(self._heap, (due, key))
 
+    def is_due(self, now: datetime) -> bool:
+        """Somebody may be; the way to "nobody" is short, as it is for nearly every message."""
+        return bool(self._heap) and self._heap[0][0] <= now
+
     def settle(self, now: datetime) -> Collection[AlertKey]:
         """Those that are due until ``now``. They stay due until ``set`` says otherwise."""
         found = set()
@@ -128,7 +132,7 @@ class EngineState:
         instances: Mapping[AlertKey, AlertState] | None = None,
         latest: Mapping[Series, Reading] | None = None,
         last_heard: Mapping[int, datetime] | None = None,
-        history: Mapping[Series, list[Reading]] | None = None,
+        history: Mapping[Series, History] | None = None,
         hearing: Hearing | None = None,
         ended: Mapping[AlertKey, Span] | None = None,
     ) -> None:
@@ -159,7 +163,8 @@ class EngineState:
         self.latest.update(changes.latest)
         self.last_heard.update(changes.last_heard)
         self.history.update(changes.history)
-        self.said.update(changes.said)
+        if changes.said:
+            self.said.update(changes.said)
         if changes.hearing is not None:
             self.hearing.apply(changes.hearing)
         woken = self._end_of_muting(evaluation) if changes.instances else None
@@ -223,7 +228,7 @@ class View:
         self.latest: dict[Series, Reading] = {}
         self.last_heard: dict[int, datetime] = {}
         self.due: dict[AlertKey, datetime | None] = {}
-        self.history: dict[Series, list[Reading]] = {}
+        self.history: dict[Series, History] = {}
         self.transitions: list[Transition] = []
         self.said: dict[BoundZone, Mapping[int, float | None]] = {}
         self.looks: dict[int, Look] = {}  # of zones, by their number, until there are newer values
@@ -237,17 +242,17 @@ class View:
     def reading(self, series: Series) -> Reading | None:
         return self.latest.get(series) or self.state.latest.get(series)
 
-    def readings_of(self, series: Series) -> Sequence[Reading]:
-        """Its values of the last time, oldest first, as far as windows reach."""
-        return self.history[series] if series in self.history else self.state.history.get(series, ())
+    def history_of(self, series: Series) -> History:
+        """Its values of the last time, as far as windows reach."""
+        found = self.history.get(series)
+        return self.state.history.get(series, NOTHING) if found is None else found
 
     def keep(self, series: Series, reading: Reading, span: timedelta) -> None:
         """Note a value for the windows, also one that comes late."""
         known = self.history.get(series)
         if known is None:
-            known = self.history[series] = list(self.state.history.get(series, ()))
-        insert(known, reading)
-        prune(known, span)
+            known = self.state.history.get(series, NOTHING)
+        self.history[series] = known.with_reading(reading, span)
 
     def instance(self, key: AlertKey) -> AlertState | None:
         return self.instances[key] if key in self.instances else self.state.instances.get(key)

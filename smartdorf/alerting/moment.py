@@ -16,24 +16,48 @@ from smartdorf.alerting.hearing import OUT_OF_SERVICE
 from smartdorf.alerting.memory import Look, Series, View
 from smartdorf.alerting.muting import muted_until
 from smartdorf.alerting.sight import Choice, current
-from smartdorf.alerting.state import Input, Verdict
+from smartdorf.alerting.state import AlertState, Input, Verdict
 from smartdorf.alerting.texts import Facts
 from smartdorf.alerting.windows import compute, usually
 from smartdorf.alerting.zones import aggregate, look, told
 from smartdorf.config.durations import format_duration
 from smartdorf.config.kleene import Slots
+from smartdorf.config.rule import Rule
 from smartdorf.config.terms import Slot
 from smartdorf.local_time import local_hour
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def surely_begins_nothing(view: View, instance: Instance, at: datetime) -> bool:
-    """The short way to "no" or "unknown" for the usual case: one sensor, no times, nothing going on."""
-    plan, device_id = instance.plan, instance.sole
-    if device_id is None or plan.ages or plan.silence is not None:
+def surely_changes_nothing(view: View, instance: Instance, alert: AlertState | None, at: datetime) -> bool:
+    """The short way to "nothing new" for the usual case: one sensor, no times, and either nothing going on or an alert
+    that fires, can rise no higher and is not clear."""
+    plan, rule = instance.plan, instance.rule
+    if instance.sole is None or plan.ages or plan.silence is not None or not _is_settled(instance, alert):
         return False
     slots = instance.template.copy()
+    if not _fill_values(view, instance, instance.sole, slots, at):
+        return False
+    if plan.windows and _keeps(rule, alert, slots):
+        return True  # whatever they would say
+    if not _fill_windows(view, instance, instance.sole, slots, at):
+        return False
+    if alert is None and not plan.zones:
+        return rule.when(slots) is not True
+    return _keeps(rule, alert, slots)
+
+
+def _is_settled(instance: Instance, alert: AlertState | None) -> bool:
+    return alert is None or (
+        alert.is_settled and alert.stage + 1 >= len(instance.rule.stages) and instance.active is None
+    )
+
+
+def _fill_values(
+    view: View, instance: Instance, device_id: int, slots: list[float | None], at: datetime
+) -> bool:
+    """False: it is not the usual case."""
+    plan = instance.plan
     if plan.hour is not None:
         slots[plan.hour] = local_hour(at)
     for slot, metric in plan.values:
@@ -44,17 +68,28 @@ def surely_begins_nothing(view: View, instance: Instance, at: datetime) -> bool:
             if instance.place is not None and not instance.installations[0].in_force(reading[1]):
                 return False
             slots[slot] = reading[0]
-    if plan.windows and instance.rule.when(slots) is False:
-        return True  # whatever they would say
-    for (slot, window), span in zip(plan.windows, instance.spans, strict=True):
+    return True
+
+
+def _fill_windows(
+    view: View, instance: Instance, device_id: int, slots: list[float | None], at: datetime
+) -> bool:
+    """As above."""
+    for (slot, window), span in zip(instance.plan.windows, instance.spans, strict=True):
         known = view.series(device_id, window.name)
         reading = view.reading(known[0]) if known else None
         if len(known) > 1 or (reading is not None and reading[1] > at):
             return False
         if reading is not None:
             slots[slot] = window_of(view, instance, window, span, (known[0], reading), at)
-    verdict = instance.rule.when(slots)
-    return verdict is False if plan.zones else verdict is not True
+    return True
+
+
+def _keeps(rule: Rule, alert: AlertState | None, slots: Slots) -> bool:
+    """What is known of the slots is enough to say that it stays as it is."""
+    if alert is None:
+        return rule.when(slots) is False
+    return rule.when(slots) is True if rule.clear is None else rule.clear(slots) is False
 
 
 def window_of(
@@ -67,10 +102,10 @@ def window_of(
         here = (i.valid_from for i in instance.installations if i.covers(series[1], time))
         since = max(here, default=None)
     is_counter = instance.rule.quantities[window.name].kind == "counter"
-    readings = view.readings_of(series)
+    history = view.history_of(series)
 
     def value(time: datetime) -> float | None:
-        return compute(window.function, readings, time, span, since=since, is_counter=is_counter)
+        return compute(window.function, history, time, span, since=since, is_counter=is_counter)
 
     return usually(value, at) if window.usual else value(at)
 

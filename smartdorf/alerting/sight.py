@@ -24,6 +24,9 @@ def current(view: View, instance: Instance | Member, metric: str, at: datetime) 
     """The newest value of each sensor that tells ``metric``; else those of the last that was taken down."""
     if instance.device is not None:
         return list(view.readings(instance.device.id, metric))
+    if instance.sole is not None:  # it is there for good, since its only installation
+        since = instance.installations[0].valid_from
+        return [choice for choice in view.readings(instance.sole, metric) if choice[1][1] >= since]
     found: list[Choice] = []
     former: dict[datetime, list[Choice]] = {}  # by when they were taken down
     for installation in instance.installations:

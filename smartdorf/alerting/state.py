@@ -57,6 +57,11 @@ class AlertState(Struct, frozen=True):
     ] = ()  # while pending: the open alerts that explain it, whose end it waits for
 
     @property
+    def is_settled(self) -> bool:
+        """It fires, and nothing has begun that would change that."""
+        return self.phase == "firing" and not self.eased and self.clearing is None and not self.rising
+
+    @property
     def looked_at(self) -> datetime:
         """The last moment that it knows of; nothing happens to it before."""
         marks = [mark.since for mark in self.rising if mark is not None]

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
-from operator import itemgetter
 from statistics import fmean, median
+from typing import NamedTuple
 
-from smartdorf.config.windows import USUAL_DAYS, WINDOWS
+from smartdorf.config.windows import LONGEST_WINDOW, USUAL_DAYS, WINDOWS
 from smartdorf.local_time import days_before
 
 Reading = tuple[float, datetime]
@@ -25,8 +25,95 @@ GAP = 0.6  # of the window
 LEAST_STUCK = 3  # readings that must agree
 LEAST_DAYS = 5  # of the days before, of which something must be known
 
+_SLACK = 64  # readings
 _HOUR = timedelta(hours=1)
-_time = itemgetter(1)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Window(NamedTuple):
+    """``first``: the time of the first value; ``elapsed``: from then to the last one; ``gap``: the longest."""
+
+    values: Sequence[float]
+    elapsed: timedelta
+    first: datetime
+    gap: timedelta
+
+
+class History:
+    """A series' readings, oldest first; it does not change: `with_reading` gives the next one.
+
+    Times, gaps and values stand side by side, because a long window is asked for at nearly every uplink and looks at
+    hundreds of them. For the same reason the next history shares them, and differs only in how much of them is its:
+    what lies behind ``_end`` is of a history that came later, or of an evaluation that was given up.
+    """
+
+    __slots__ = ("_begin", "_end", "_gaps", "_times", "_values")
+
+    def __init__(
+        self, readings: Iterable[Reading] = (), span: timedelta = LONGEST_WINDOW * _MICROSECOND
+    ) -> None:
+        pairs = sorted({time: value for value, time in reversed(list(readings))}.items())
+        self._times = [time for time, _value in pairs]
+        self._values = [value for _time, value in pairs]
+        self._gaps = _gaps(self._times)  # to the reading before, in microseconds; of the first 0
+        self._begin, self._end = 0, len(pairs)
+        if pairs:
+            self._forget(span)
+
+    def __len__(self) -> int:
+        return self._end - self._begin
+
+    def __iter__(self) -> Iterator[Reading]:
+        part = slice(self._begin, self._end)
+        return zip(self._values[part], self._times[part], strict=True)
+
+    def with_reading(self, reading: Reading, span: timedelta) -> History:
+        """With one more, where its time belongs (one that is there already stays), and without what no window of this
+        length reaches any more; the last one before its begin stays."""
+        value, time = reading
+        begin, end, times = self._begin, self._end, self._times
+        if not self or time <= times[end - 1]:
+            return History([*self, reading], span)
+        if len(times) > end:
+            del times[end:], self._values[end:], self._gaps[end:]
+        times.append(time)
+        self._values.append(value)
+        self._gaps.append((time - times[end - 1]) // _MICROSECOND)
+        after = History.__new__(History)
+        after._times, after._values, after._gaps = times, self._values, self._gaps
+        after._begin, after._end = begin, end + 1
+        after._forget(span)
+        return after
+
+    def _forget(self, span: timedelta) -> None:
+        begin, end, times = self._begin, self._end, self._times
+        place = bisect_left(times, times[end - 1] - span, begin, end)
+        self._begin = begin = max(place - 1, end - MOST_READINGS, begin)
+        if begin > end - begin + _SLACK:  # not with each reading: it moves all others
+            self._times, self._values = times[begin:end], self._values[begin:end]
+            self._gaps = self._gaps[begin:end]
+            self._begin, self._end = 0, end - begin
+
+    def window(self, begin: datetime, at: datetime) -> Window | None:
+        """What is known from ``begin`` to ``at``, with the last reading until ``begin``.
+
+        None: nothing is known of the begin, or nothing since.
+        """
+        times = self._times
+        first = bisect_right(times, begin, self._begin, self._end) - 1
+        end = bisect_right(times, at, self._begin, self._end)
+        if first < self._begin or end - first < 2:
+            return None
+        last = times[end - 1]
+        gap = max(*self._gaps[first + 1 : end], (at - last) // _MICROSECOND) * _MICROSECOND
+        return Window(self._values[first:end], last - times[first], times[first], gap)
+
+
+def _gaps(times: Sequence[datetime]) -> list[int]:
+    return [0, *((after - before) // _MICROSECOND for before, after in pairwise(times))] if times else []
+
+
+NOTHING = History()
 
 
 def longest_gap(function: str, span: timedelta) -> timedelta:
@@ -34,25 +121,9 @@ def longest_gap(function: str, span: timedelta) -> timedelta:
     return span * GAP if WINDOWS[function].whole else 2 * span
 
 
-def insert(readings: list[Reading], reading: Reading) -> None:
-    """Put a reading where its time belongs; one that is there already stays."""
-    if not readings or reading[1] > readings[-1][1]:
-        readings.append(reading)
-        return
-    place = bisect_left(readings, reading[1], key=_time)
-    if readings[place][1] != reading[1]:
-        readings.insert(place, reading)
-
-
-def prune(readings: list[Reading], span: timedelta) -> None:
-    """Forget what no window of this length reaches any more; the last one before its begin stays."""
-    place = bisect_left(readings, readings[-1][1] - span, key=_time)
-    del readings[: max(place - 1, len(readings) - MOST_READINGS, 0)]
-
-
 def compute(
     function: str,
-    readings: Sequence[Reading],
+    history: History,
     at: datetime,
     span: timedelta,
     *,
@@ -60,20 +131,13 @@ def compute(
     is_counter: bool = False,
 ) -> float | None:
     """The function's value at a time; None: unknown. ``since``: what was before is of another place."""
-    begin = at - span
-    first = bisect_right(readings, begin, key=_time)
-    held = readings[max(first - 1, 0) : bisect_right(readings, at, key=_time)]
-    if not first or len(held) < 2 or (since is not None and held[0][1] < since):
+    found = history.window(at - span, at)
+    if found is None:
         return None  # nobody knows how it began, or what has been since
-    longest = longest_gap(function, span)
-    earlier = held[0][1]
-    for _value, time in held:
-        if time - earlier > longest:
-            return None
-        earlier = time
-    if at - earlier > longest:
+    values, elapsed, first, gap = found
+    if (since is not None and first < since) or gap > longest_gap(function, span):
         return None
-    result = _FUNCTIONS[function](held, held[1:], is_counter)
+    result = _FUNCTIONS[function](values, elapsed, is_counter)
     return result if result is not None and math.isfinite(result) else None
 
 
@@ -84,41 +148,37 @@ def usually(value: Callable[[datetime], float | None], at: datetime) -> float | 
     return median(known) if len(known) >= LEAST_DAYS else None
 
 
-# -- the functions: of the readings with the one that held at the begin, and of those since ------------------------
+# -- the functions: of the values, the first being that which held at the begin, and of the time that they are from ----
 
-_Function = Callable[[Sequence[Reading], Sequence[Reading], bool], float | None]
-
-
-def _values(readings: Sequence[Reading]) -> list[float]:
-    return [value for value, _at in readings]
+_Function = Callable[[Sequence[float], timedelta, bool], float | None]
 
 
-def _delta(held: Sequence[Reading], _within: Sequence[Reading], is_counter: bool) -> float:
+def _delta(values: Sequence[float], _elapsed: timedelta, is_counter: bool) -> float:
     if is_counter:  # one that falls has begun anew; how much it counted up to then is not known
-        return math.fsum(max(0.0, b - a) for a, b in pairwise(_values(held)))
-    return held[-1][0] - held[0][0]
+        return math.fsum(max(0.0, b - a) for a, b in pairwise(values))
+    return values[-1] - values[0]
 
 
-def _rate(held: Sequence[Reading], within: Sequence[Reading], is_counter: bool) -> float | None:
-    elapsed = (held[-1][1] - held[0][1]) / _HOUR
-    return _delta(held, within, is_counter) / elapsed if elapsed > 0 else None
+def _rate(values: Sequence[float], elapsed: timedelta, is_counter: bool) -> float | None:
+    hours = elapsed / _HOUR
+    return _delta(values, elapsed, is_counter) / hours if hours > 0 else None
 
 
-def _stuck(held: Sequence[Reading], _within: Sequence[Reading], _is_counter: bool) -> float | None:
-    if len(held) < LEAST_STUCK:
+def _stuck(values: Sequence[float], _elapsed: timedelta, _is_counter: bool) -> float | None:
+    if len(values) < LEAST_STUCK:
         return None
-    return float(len(set(_values(held))) == 1)
+    return float(len(set(values)) == 1)
 
 
 _FUNCTIONS: Mapping[str, _Function] = {
-    "avg": lambda _held, within, _counter: fmean(_values(within)),
-    "min": lambda held, _within, _counter: min(_values(held)),
-    "max": lambda held, _within, _counter: max(_values(held)),
-    "median": lambda _held, within, _counter: median(_values(within)),
-    "sum": lambda _held, within, _counter: math.fsum(_values(within)),
-    "count": lambda _held, within, _counter: float(len(within)),
-    "first": lambda held, _within, _counter: held[0][0],
-    "last": lambda held, _within, _counter: held[-1][0],
+    "avg": lambda values, _elapsed, _counter: fmean(values[1:]),
+    "min": lambda values, _elapsed, _counter: min(values),
+    "max": lambda values, _elapsed, _counter: max(values),
+    "median": lambda values, _elapsed, _counter: median(values[1:]),
+    "sum": lambda values, _elapsed, _counter: math.fsum(values[1:]),
+    "count": lambda values, _elapsed, _counter: float(len(values) - 1),
+    "first": lambda values, _elapsed, _counter: values[0],
+    "last": lambda values, _elapsed, _counter: values[-1],
     "delta": _delta,
     "rate": _rate,
     "stuck": _stuck,

@@ -154,6 +154,6 @@ def _said_with(
     for slot, metric, function, span, is_counter in zone.windows:
         choice = chosen[metric]
         if choice is not None:
-            readings = view.readings_of(choice[0])
-            slots[slot] = compute(function, readings, at, span, since=since[metric], is_counter=is_counter)
+            history = view.history_of(choice[0])
+            slots[slot] = compute(function, history, at, span, since=since[metric], is_counter=is_counter)
     return zone.term.run(slots)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean, median
 
-from smartdorf.app import collect_rarely
 from smartdorf.bench.machine import Machine, describe_machine
 from smartdorf.decoding import Context, Frame
 from smartdorf.decoding.registry import Catalogue, decode_uplink, load_catalogue, vector_files
 from smartdorf.decoding.vectors import RECEIVED_AT, make_uplink
 from smartdorf.errors import SmartdorfError
+from smartdorf.garbage import collect_rarely
 from smartdorf.i18n import gettext as _
 from smartdorf.model import Uplink
 from smartdorf.vocabulary import Vocabulary

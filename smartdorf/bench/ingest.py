@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from smartdorf.app import collect_rarely, load_content
+from smartdorf.app import load_content
 from smartdorf.bench.broker import Broker, open_broker
 from smartdorf.bench.database import Database, announce_alerts, is_idle, open_database
 from smartdorf.bench.latency import RATE, Latency, measure_latency
@@ -21,6 +21,7 @@ from smartdorf.bench.village import ALERT_TAG, onboard
 from smartdorf.clock import Clock
 from smartdorf.config.settings import Settings
 from smartdorf.db.pool import connect_writer, connected
+from smartdorf.garbage import collect_rarely
 from smartdorf.i18n import gettext as _
 from smartdorf.simulate.ledger import Message
 from smartdorf.simulate.load import INTERVAL, load_messages

@@ -25,6 +25,7 @@ from smartdorf.db.pool import connected
 from smartdorf.decoding.registry import load_catalogue
 from smartdorf.directory import Device, Directory, Installation, Place
 from smartdorf.errors import UsageError
+from smartdorf.garbage import collect_rarely
 from smartdorf.i18n import gettext as _
 from smartdorf.ingest.memory import Content, bind_rules, load_memory
 from smartdorf.vocabulary import load_vocabulary
@@ -99,6 +100,7 @@ async def bench_rules(dsn: str | None, tell: Tell) -> Report:
     async with open_database(dsn) as database:
         tell(_("making {devices} devices and starting with them …").format(devices=DEVICES_AT_START))
         start = await _measure_start(database, content)
+    collect_rarely()  # as the command does
     async with open_database(dsn) as database:
         tell(_("making a past of {days} days …").format(days=PAST_DAYS))
         trial = await _measure_trial(database, content, tell)

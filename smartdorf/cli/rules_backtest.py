@@ -33,6 +33,7 @@ from smartdorf.db.migrate import require_current
 from smartdorf.db.pool import connected
 from smartdorf.decoding.registry import load_catalogue
 from smartdorf.errors import ContentError, UsageError, did_you_mean
+from smartdorf.garbage import collect_rarely
 from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
 from smartdorf.local_time import moment_text
@@ -102,6 +103,7 @@ async def _run(
     models = load_catalogue(roots, load_vocabulary()).models
     categories = {name: model.category for name, model in models.items()}
     intervals = {name: model.uplink_interval for name, model in models.items() if model.uplink_interval}
+    collect_rarely()
     with Progress(console=stderr, transient=True, disable=not stderr.is_terminal) as bar:
         task = bar.add_task(_("trying the rules"), total=(end - begin).total_seconds())
 

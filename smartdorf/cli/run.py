@@ -10,9 +10,10 @@ import threading
 import structlog
 import typer
 
-from smartdorf.app import Service, collect_rarely, load_content
+from smartdorf.app import Service, load_content
 from smartdorf.cli.context import ConfigOption, run_async, settings_or_exit, stderr
 from smartdorf.errors import SmartdorfError
+from smartdorf.garbage import collect_rarely
 from smartdorf.logs import configure_logs
 
 log = structlog.get_logger(__name__)

@@ -17,7 +17,7 @@ from smartdorf.alerting.engine import BoundRules, EngineState, bind
 from smartdorf.alerting.hearing import LEARNED_FROM, OUT_OF_SERVICE, Hearing
 from smartdorf.alerting.memory import Series, Span
 from smartdorf.alerting.state import AlertKey
-from smartdorf.alerting.windows import Reading, prune
+from smartdorf.alerting.windows import History, Reading
 from smartdorf.config.calendar import Calendar
 from smartdorf.config.rules import RuleSet
 from smartdorf.db import directory as db_directory
@@ -191,7 +191,7 @@ async def load_state(
     )
 
 
-async def load_history(connection: asyncpg.Connection, rules: BoundRules) -> dict[Series, list[Reading]]:
+async def load_history(connection: asyncpg.Connection, rules: BoundRules) -> dict[Series, History]:
     """What the windows of the rules reach."""
     spans = {
         (device_id, metric): span
@@ -201,6 +201,4 @@ async def load_history(connection: asyncpg.Connection, rules: BoundRules) -> dic
     found: dict[Series, list[Reading]] = {}
     for row in await db_state.fetch_history(connection, spans):
         found.setdefault((row.device_id, row.channel, row.metric), []).append((row.value, row.time))
-    for (device_id, _channel, metric), readings in found.items():
-        prune(readings, spans[device_id, metric])
-    return found
+    return {series: History(readings, spans[series[0], series[2]]) for series, readings in found.items()}

@@ -40,6 +40,7 @@ class Writer:
         self._connection: asyncpg.Connection | None = None
         self.turn = asyncio.Lock()  # batches, ticks and requests follow one another
         self.memory: Memory | None = None  # None: not connected
+        self._is_current = False  # nobody has said since it was read that the directory or the rules are others
 
     @property
     def is_writer(self) -> bool:
@@ -58,6 +59,7 @@ class Writer:
                     await create_stages(connection)
                     connection.add_termination_listener(self._ended)
                     await connection.add_listener(CHANNEL, self._heard)
+                    self._is_current = True
                     self.memory = await load_memory(connection, self._content)
             except BaseException:
                 connection.terminate()
@@ -73,6 +75,7 @@ class Writer:
         return self.memory
 
     def _heard(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        self._is_current = self._is_current and payload != "directory"
         self._on_notify(str(payload))
 
     def _ended(self, connection: object) -> None:
@@ -109,12 +112,16 @@ class Writer:
 
     def use(self, content: Content) -> None:
         """Other rules; they are bound at the next ``reload_directory``."""
-        self._content = content
+        self._content, self._is_current = content, False
 
     async def reload_directory(self) -> Memory:
-        """Read devices and places anew and bind the rules to them."""
+        """Read devices and places anew and bind the rules to them, where they have changed since that was done."""
         memory = await self.open()
         async with self.transaction() as connection:
+            await connection.execute("SELECT")  # brings what was said until now
+            if self._is_current:
+                return memory
+            self._is_current = True
             memory.directory = await load_directory(connection, self._content, memory.metrics)
             memory.rules = bind_rules(self._content, memory.directory)
             memory.state.history = await load_history(connection, memory.rules)

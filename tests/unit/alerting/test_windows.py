@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smartdorf.alerting.binding import too_rare
 from smartdorf.alerting.engine import Observation
-from smartdorf.alerting.windows import MOST_READINGS, Reading, compute, insert, prune
+from smartdorf.alerting.windows import MOST_READINGS, History, Reading, compute
 from smartdorf.directory import Installation
 from smartdorf.local_time import days_before
 from tests.unit.alerting.village import LONG_AGO, Village, at, make_device, make_place, make_rules, seen
@@ -22,6 +22,10 @@ HOUR = timedelta(hours=1)
 def readings(*pairs: tuple[float, float]) -> list[Reading]:
     """Values by the minutes after noon."""
     return [(value, NOON + timedelta(minutes=minutes)) for minutes, value in pairs]
+
+
+def seen_in_order(*pairs: tuple[float, float]) -> History:
+    return History(readings(*pairs))
 
 
 QUARTERS = readings((0, 10), (15, 14), (30, 12), (45, 18), (60, 16))
@@ -44,63 +48,83 @@ QUARTERS = readings((0, 10), (15, 14), (30, 12), (45, 18), (60, 16))
     ],
 )
 def test_the_functions_over_an_hour(function: str, expected: float):
-    assert compute(function, QUARTERS, NOON + HOUR, HOUR) == expected
+    assert compute(function, History(QUARTERS), NOON + HOUR, HOUR) == expected
 
 
 def test_a_rate_is_per_hour_whatever_the_window():
-    assert compute("rate", QUARTERS, NOON + HOUR, timedelta(minutes=30)) == 8  # 12 to 16 within half an hour
+    assert (
+        compute("rate", History(QUARTERS), NOON + HOUR, timedelta(minutes=30)) == 8
+    )  # 12 to 16 within half an hour
 
 
 def test_before_the_window_is_covered_nothing_is_known():
     for function in ("avg", "min", "max", "sum", "count", "delta", "rate", "stuck", "first", "last"):
-        assert compute(function, QUARTERS[1:], NOON + HOUR, HOUR) is None
-        assert compute(function, [], NOON, HOUR) is None
+        assert compute(function, History(QUARTERS[1:]), NOON + HOUR, HOUR) is None
+        assert compute(function, History(), NOON, HOUR) is None
 
 
 def test_a_gap_leaves_open_what_was_in_between():
-    gap = readings((0, 10), (40, 12), (60, 16))
+    gap = seen_in_order((0, 10), (40, 12), (60, 16))
     assert compute("min", gap, NOON + HOUR, HOUR) is None
     assert compute("delta", gap, NOON + HOUR, HOUR) == 6  # begin and end are known
-    assert compute("min", readings((0, 10), (36, 12), (60, 16)), NOON + HOUR, HOUR) == 10
+    assert compute("min", seen_in_order((0, 10), (36, 12), (60, 16)), NOON + HOUR, HOUR) == 10
 
 
 def test_two_days_hold_for_a_sensor_that_reports_once_a_day():
     daily = [(7.0, NOON + day * timedelta(days=1, minutes=5)) for day in range(4)]
-    assert compute("stuck", daily, daily[-1][1], timedelta(days=2)) == 1
+    assert compute("stuck", History(daily), daily[-1][1], timedelta(days=2)) == 1
 
 
 def test_what_was_long_before_the_window_is_no_begin():
-    old = readings((-130, 10), (60, 16))
+    old = seen_in_order((-130, 10), (60, 16))
     assert compute("delta", old, NOON + HOUR, HOUR) is None
 
 
 def test_a_meter_counts_what_flowed_also_when_it_begins_anew():
-    meter = readings((0, 100), (15, 101), (30, 0.5), (45, 2), (60, 2))
+    meter = seen_in_order((0, 100), (15, 101), (30, 0.5), (45, 2), (60, 2))
     assert compute("delta", meter, NOON + HOUR, HOUR, is_counter=True) == 2.5  # 1 before, 1.5 after
     assert compute("rate", meter, NOON + HOUR, HOUR, is_counter=True) == 2.5
 
 
 def test_what_was_before_the_sensor_came_here_does_not_count():
-    assert compute("max", QUARTERS, NOON + HOUR, HOUR, since=NOON + timedelta(minutes=10)) is None
+    assert compute("max", History(QUARTERS), NOON + HOUR, HOUR, since=NOON + timedelta(minutes=10)) is None
     assert (
-        compute("max", QUARTERS, NOON + HOUR, timedelta(minutes=45), since=NOON + timedelta(minutes=10)) == 18
+        compute(
+            "max", History(QUARTERS), NOON + HOUR, timedelta(minutes=45), since=NOON + timedelta(minutes=10)
+        )
+        == 18
     )
 
 
+DAY = timedelta(days=1)
+
+
 def test_a_late_value_takes_its_place_and_a_repeated_one_changes_nothing():
-    kept = QUARTERS[:2] + QUARTERS[3:]
-    insert(kept, QUARTERS[2])
-    insert(kept, (99.0, QUARTERS[2][1]))
-    assert kept == QUARTERS
+    kept = History(QUARTERS[:2] + QUARTERS[3:])
+    kept = kept.with_reading(QUARTERS[2], DAY).with_reading((99.0, QUARTERS[2][1]), DAY)
+    assert list(kept) == QUARTERS
+    assert list(kept.with_reading((99.0, QUARTERS[4][1]), DAY)) == QUARTERS
+    assert compute("min", kept, NOON + HOUR, HOUR) == 10  # no gap where the late one came in
 
 
 def test_what_no_window_reaches_is_forgotten_but_the_one_before_its_begin():
-    kept = list(QUARTERS)
-    prune(kept, timedelta(minutes=20))
-    assert kept == QUARTERS[2:]
+    assert list(History(QUARTERS, timedelta(minutes=20))) == QUARTERS[2:]
+    assert list(History(QUARTERS[:4]).with_reading(QUARTERS[4], timedelta(minutes=20))) == QUARTERS[2:]
     many = [(1.0, NOON + n * timedelta(seconds=1)) for n in range(MOST_READINGS + 10)]
-    prune(many, timedelta(days=14))
-    assert len(many) == MOST_READINGS
+    assert len(History(many)) == MOST_READINGS
+    assert list(History(many).with_reading((2.0, NOON + DAY), 14 * DAY))[-2:] == [many[-1], (2.0, NOON + DAY)]
+
+
+def test_a_history_stays_what_it_was_whatever_comes_after_it():
+    before = History(QUARTERS[:3])
+    given_up = before.with_reading((77.0, NOON + timedelta(minutes=44)), DAY)
+    assert list(given_up)[3:] == [(77.0, NOON + timedelta(minutes=44))]
+    assert list(before) == QUARTERS[:3]
+    after = before.with_reading(QUARTERS[3], DAY).with_reading(QUARTERS[4], DAY)
+    assert list(before) == QUARTERS[:3]
+    assert list(after) == QUARTERS
+    assert list(History().with_reading(QUARTERS[0], DAY)) == QUARTERS[:1]
+    assert list(History().with_reading(QUARTERS[1], DAY)) == QUARTERS[1:2]
 
 
 numbers = st.lists(
@@ -114,10 +138,9 @@ numbers = st.lists(
 @given(numbers, st.integers(1, 300))
 def test_forgetting_changes_no_window(pairs: Sequence[tuple[float, float]], minutes: int):
     span = timedelta(minutes=minutes)
-    everything, kept = sorted(readings(*pairs), key=lambda reading: reading[1]), []
+    everything, kept = sorted(readings(*pairs), key=lambda reading: reading[1]), History()
     for reading in everything:
-        insert(kept, reading)
-        prune(kept, span)
+        kept = kept.with_reading(reading, span)
     now = everything[-1][1]
     for function in (
         "avg",
@@ -132,7 +155,7 @@ def test_forgetting_changes_no_window(pairs: Sequence[tuple[float, float]], minu
         "rate",
         "stuck",
     ):
-        expected = compute(function, everything, now, span)
+        expected = compute(function, History(everything), now, span)
         assert compute(function, kept, now, span) == expected
         assert expected is None or math.isfinite(expected)
 

@@ -23,6 +23,7 @@ from smartdorf.alerting.engine import (
     tick,
 )
 from smartdorf.alerting.hearing import Hearing
+from smartdorf.alerting.windows import History
 from smartdorf.config.rules import RuleSet, load_rules
 from smartdorf.directory import Device, Directory, Gateway, Installation, Place
 from smartdorf.vocabulary import load_vocabulary
@@ -188,7 +189,7 @@ class Village:
             {AlertKey(*key): state for key, state in instances},
             dict(self.state.latest),
             dict(self.state.last_heard),
-            {series: list(readings) for series, readings in self.state.history.items()},
+            {series: History(readings) for series, readings in self.state.history.items()},
             copy.deepcopy(self.state.hearing),
             dict(self.state.ended),
         )
