@@ -99,7 +99,8 @@ async def is_due(connection: asyncpg.Connection, now: datetime) -> bool:
 
 
 async def learn(connection: asyncpg.Connection, models: Mapping[str, timedelta], now: datetime) -> Learned:
-    """Look at what came since the last time, judge every device anew, and tell the service if a limit has changed.
+    """Look at what came since the last time, judge every device anew, and tell the service: limits may be others, and
+    gateways that were heard for the first time are watched from now on.
 
     ``models``: how often devices of each model report, where they do so regularly.
     """
@@ -118,8 +119,7 @@ async def learn(connection: asyncpg.Connection, models: Mapping[str, timedelta],
         changed += await _save(connection, asked, found)
         learned += len(found)
     await connection.execute("DELETE FROM device_gap WHERE day < $1", oldest)
-    if changed:
-        await connection.execute("SELECT pg_notify('smartdorf', 'directory')")
+    await connection.execute("SELECT pg_notify('smartdorf', 'directory')")
     return Learned(learned, changed)
 
 

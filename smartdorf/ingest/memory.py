@@ -193,12 +193,36 @@ async def load_state(
 
 async def load_history(connection: asyncpg.Connection, rules: BoundRules) -> dict[Series, History]:
     """What the windows of the rules reach."""
-    spans = {
+    return await _fetch_history(connection, _spans(rules))
+
+
+async def update_history(
+    connection: asyncpg.Connection, known: Mapping[Series, History], before: BoundRules, rules: BoundRules
+) -> dict[Series, History]:
+    """The same, where most of it is known: only what other rules, or other devices, look further back at is read."""
+    reached, spans = _spans(before), _spans(rules)
+    further = {key: span for key, span in spans.items() if key not in reached or span > reached[key]}
+    kept = {
+        series: history
+        for series, history in known.items()
+        if (key := (series[0], series[2])) in spans and key not in further
+    }
+    return {**kept, **await _fetch_history(connection, further)}
+
+
+def _spans(rules: BoundRules) -> dict[tuple[int, str], timedelta]:
+    """How far back they look, by device and quantity."""
+    return {
         (device_id, metric): span
         for device_id, watchers in rules.watchers.items()
         for metric, span in watchers.spans.items()
     }
+
+
+async def _fetch_history(
+    connection: asyncpg.Connection, spans: Mapping[tuple[int, str], timedelta]
+) -> dict[Series, History]:
     found: dict[Series, list[Reading]] = {}
-    for row in await db_state.fetch_history(connection, spans):
+    for row in await db_state.fetch_history(connection, spans) if spans else ():
         found.setdefault((row.device_id, row.channel, row.metric), []).append((row.value, row.time))
     return {series: History(readings, spans[series[0], series[2]]) for series, readings in found.items()}

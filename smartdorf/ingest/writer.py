@@ -17,7 +17,15 @@ import structlog
 from smartdorf.db.pool import connect_writer, mapped_errors
 from smartdorf.db.stages import create_stages
 from smartdorf.errors import DatabaseUnavailableError
-from smartdorf.ingest.memory import Content, Memory, bind_rules, load_directory, load_history, load_memory
+from smartdorf.ingest.memory import (
+    Content,
+    Memory,
+    bind_rules,
+    load_directory,
+    load_history,
+    load_memory,
+    update_history,
+)
 from smartdorf.metrics import Metrics
 
 log = structlog.get_logger(__name__)
@@ -40,7 +48,9 @@ class Writer:
         self._connection: asyncpg.Connection | None = None
         self.turn = asyncio.Lock()  # batches, ticks and requests follow one another
         self.memory: Memory | None = None  # None: not connected
-        self._is_current = False  # nobody has said since it was read that the directory or the rules are others
+        self._is_current = (
+            False  # nobody has said since it was read that the directory or the rules are others
+        )
 
     @property
     def is_writer(self) -> bool:
@@ -123,8 +133,10 @@ class Writer:
                 return memory
             self._is_current = True
             memory.directory = await load_directory(connection, self._content, memory.metrics)
-            memory.rules = bind_rules(self._content, memory.directory)
-            memory.state.history = await load_history(connection, memory.rules)
+            before, memory.rules = memory.rules, bind_rules(self._content, memory.directory)
+            memory.state.history = await update_history(
+                connection, memory.state.history, before, memory.rules
+            )
         return memory
 
     async def reload_windows(self) -> None:
