@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from time import monotonic
 
 import structlog
 
@@ -56,6 +58,7 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 MAX_BYTES = 32 * 1024 * 1024  # of messages in memory, two batches of each connection
 SHOW = 1.0  # seconds between two looks at the sources for the metrics
 WATCH = 2.0  # seconds between two looks at the rule files
+BREAK = 60.0  # seconds without having caught up; after that, what our gateways say is waited for anew
 TICK = 1.0  # seconds between two looks at the timers of the rules
 DRAIN = (
     7.0  # seconds for what is under way when we are asked to stop; with the broker's goodbye that makes ten
@@ -306,9 +309,13 @@ class Service:
             await asyncio.sleep(SHOW)
 
     async def _tick(self, pipeline: Pipeline) -> None:
+        since, last = None, -math.inf
         while True:
             if self.caught_up():
-                await pipeline.tick(self._clock.now())
+                now, before, last = self._clock.now(), last, monotonic()
+                if last - before > BREAK:
+                    since = now
+                await pipeline.tick(now, since)
             await asyncio.sleep(TICK / min(self._clock.speed, 10))
 
     async def _work_off(self, pipeline: Pipeline) -> None:

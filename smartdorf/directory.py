@@ -65,6 +65,7 @@ class Gateway:
     id: int
     gateway_id: str
     name: str = ""
+    is_own: bool = False  # it tells of itself, too
 
     def __str__(self) -> str:
         return self.name or self.gateway_id

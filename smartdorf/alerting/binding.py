@@ -125,7 +125,11 @@ class _Binder:
         plan, wanted, directory = Plan.of(rule), rule.for_each, self._directory
         active = OpenTimes(rule.active, self._calendar) if rule.active is not None else None
         if wanted.kind == "gateway":
-            return [_of_gateway(rule, plan, active, gateway) for gateway in directory.gateways.values()]
+            return [
+                _of_gateway(rule, plan, active, gateway)
+                for gateway in directory.gateways.values()
+                if gateway.is_own or not wanted.is_own
+            ]
         if wanted.kind == "place":
             return [
                 self._instance(rule, plan, active, place, self._by_place.get(place.id, ()))

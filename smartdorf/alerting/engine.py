@@ -26,7 +26,7 @@ from smartdorf.alerting.memory import (
     Span,
     View,
 )
-from smartdorf.alerting.moment import Moment, begin_of, surely_changes_nothing, usual_of
+from smartdorf.alerting.moment import Moment, begin_of, last_sign, surely_changes_nothing, usual_of
 from smartdorf.alerting.muting import muted_by, muted_until, waiting
 from smartdorf.alerting.state import (
     BEGINS,
@@ -146,7 +146,7 @@ def _end(view: View, key: AlertKey, alert: AlertState, now: datetime, reason: st
 def _note_end(view: View, key: AlertKey, alert: AlertState, at: datetime) -> None:
     """Those that waited for it count from now on."""
     if alert.fired_at is not None and not alert.eased and key.rule in view.rules.muting:
-        view.ended[key] = Span(alert.fired_at, at)
+        view.ended[key] = (*view.ended.get(key, ()), Span(alert.fired_at, at))
 
 
 def _agenda(rules: BoundRules, state: EngineState, now: datetime) -> Agenda:
@@ -178,6 +178,9 @@ def _observe(view: View, observation: Observation) -> None:
     watchers = view.rules.watchers.get(device_id)
     view.looks.clear()
     touched: dict[Instance, list[Series]] = {}
+    if observation.gateway:
+        for instance in _gateway_works(view, observation):
+            touched.setdefault(instance, [])
     for series in _take_values(view, observation, watchers):
         place = view.rules.directory.place_at(device_id, series[1], time)
         for instance in watchers.by_metric.get(series[2], ()) if watchers is not None else ():
@@ -186,7 +189,7 @@ def _observe(view: View, observation: Observation) -> None:
         if watchers is not None and (zones := watchers.by_zone.get(series[2])):
             for instance in _around(view, zones, series, time):
                 touched.setdefault(instance, [])
-    for instance in _heard_again(view, device_id, time, watchers):
+    for instance in _heard_again(view, device_id, time, watchers) if device_id else ():
         touched.setdefault(instance, [])
     if observation.gateways:
         for instance in _gateways_back(view, observation):
@@ -231,9 +234,19 @@ def _around(view: View, zones: Sequence[BoundZone], series: Series, time: dateti
 def _gateways_back(view: View, observation: Observation) -> Iterator[Instance]:
     """Whose alert may end, now that its gateway has heard something. Nearly always nobody's."""
     for gateway_id in view.hearing.hear(observation.device_id, observation.gateways, observation.time):
-        for instance in view.rules.listeners.get(gateway_id, ()):
-            if not (instance.quiet_at_uplink and view.is_at_rest(instance.key)):
-                yield instance
+        yield from _listeners(view, gateway_id, is_own=False)
+
+
+def _gateway_works(view: View, observation: Observation) -> Iterator[Instance]:
+    if view.hearing.tell(observation.gateway, observation.time):
+        yield from _listeners(view, observation.gateway, is_own=True)
+
+
+def _listeners(view: View, gateway_id: int, *, is_own: bool) -> Iterator[Instance]:
+    for instance in view.rules.listeners.get(gateway_id, ()):
+        at_rest = instance.quiet_at_uplink and view.is_at_rest(instance.key)
+        if instance.rule.for_each.is_own == is_own and not at_rest:
+            yield instance
 
 
 def _take_values(view: View, observation: Observation, watchers: Watchers | None) -> list[Series]:
@@ -376,7 +389,7 @@ def _looks_at_gateway(
     view: View, instance: Instance, alert: AlertState | None, at: datetime
 ) -> Iterator[datetime]:
     assert instance.gateway is not None
-    last = view.hearing.last_of(instance.gateway.id)
+    last = last_sign(view, instance)
     if last is None:
         return
     yield last + OUT_OF_SERVICE + _MOMENT
@@ -392,7 +405,7 @@ def _looks_at_gateway(
 
 
 def _is_out_of_service(view: View, instance: Instance, at: datetime) -> bool:
-    last = view.hearing.last_of(instance.gateway.id) if instance.gateway is not None else None
+    last = last_sign(view, instance)
     return last is not None and at - last > OUT_OF_SERVICE
 
 

@@ -6,6 +6,9 @@ hours, and it would be missed every night. So of each day the longest pause is k
 two weeks counts, twice: nights and weekends are in it, one outage is not. A gateway that was heard on fewer than four
 days is not judged (the first and the last are not whole): often it is a foreign one that heard us once, by chance.
 
+Our own gateways say every half minute that they work (ChirpStack's ``stats``); that is kept apart from what they hear.
+While we did not listen we could not hear it, so their silence counts from when we listen again.
+
 An uplink costs next to nothing, and a restart finds the same: the last reception of a gateway is noted to the minute,
 who hears a device every three hours, in memory as in the database (tables gateway, hearing, gateway_pause).
 """
@@ -27,17 +30,22 @@ _SHORT = timedelta(minutes=10)  # a shorter pause tells nothing
 
 class Hearing:
     """What is known: ``last`` reception by gateway; ``pairs``: of each device, the gateways and when that was noted;
-    ``pauses``: of each gateway, by day (ordinal) the longest that ended on it."""
+    ``pauses``: of each gateway, by day (ordinal) the longest that ended on it; ``told``: when one of our own last said
+    that it works; ``since``: when we began to listen after a break."""
 
-    __slots__ = ("last", "pairs", "pauses")
+    __slots__ = ("last", "pairs", "pauses", "since", "told")
 
     def __init__(
         self,
         last: Mapping[int, datetime] | None = None,
         pairs: Mapping[tuple[int, int], datetime] | None = None,
         pauses: Mapping[tuple[int, int], timedelta] | None = None,
+        told: Mapping[int, datetime] | None = None,
+        since: datetime | None = None,
     ) -> None:
         self.last = dict(last or {})
+        self.told = dict(told or {})
+        self.since = since
         self.pairs: dict[int, dict[int, datetime]] = {}
         self.pauses: dict[int, dict[int, timedelta]] = {}
         for (device_id, gateway_id), time in (pairs or {}).items():
@@ -47,6 +55,7 @@ class Hearing:
 
     def apply(self, changes: Listening) -> None:
         self.last.update(changes.last)
+        self.told.update(changes.told)
         for (device_id, gateway_id), time in changes.pairs.items():
             pairs = self.pairs.setdefault(device_id, {})
             pairs[gateway_id] = time
@@ -63,13 +72,14 @@ class Hearing:
 class Listening:
     """What one evaluation adds to it. Most receptions add nothing."""
 
-    __slots__ = ("known", "last", "pairs", "pauses")
+    __slots__ = ("known", "last", "pairs", "pauses", "told")
 
     def __init__(self, known: Hearing) -> None:
         self.known = known
         self.last: dict[int, datetime] = {}
         self.pairs: dict[tuple[int, int], datetime] = {}  # device, gateway
         self.pauses: dict[tuple[int, int], timedelta] = {}  # gateway, day
+        self.told: dict[int, datetime] = {}
 
     def hear(self, device_id: int, gateways: Iterable[int], time: datetime) -> list[int]:
         """These gateways have heard the device; returns those of which that is news."""
@@ -96,9 +106,23 @@ class Listening:
         if longest is None or pause > max(longest, _SHORT):
             self.pauses[gateway_id, day] = pause
 
+    def tell(self, gateway_id: int, time: datetime) -> bool:
+        """The gateway says that it works; returns whether that is news."""
+        last = self.told.get(gateway_id) or self.known.told.get(gateway_id)
+        is_news = last is None or time - last >= EXACT_TO
+        if is_news:
+            self.told[gateway_id] = time
+        return is_news
+
+    def told_by(self, gateway_id: int) -> datetime | None:
+        """When it last said that it works, or could first have been heard saying so."""
+        told, since = self.told.get(gateway_id) or self.known.told.get(gateway_id), self.known.since
+        if told is None or since is None or since - told > OUT_OF_SERVICE:
+            return told
+        return max(told, since)
+
     def last_of(self, gateway_id: int) -> datetime | None:
-        """When it last heard anything. That it may one day say so itself changes nothing here: a word of its own
-        is one more sign of life."""
+        """When it last heard anything."""
         return self.last.get(gateway_id) or self.known.last.get(gateway_id)
 
     def usual(self, gateway_id: int) -> timedelta | None:

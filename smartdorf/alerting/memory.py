@@ -30,6 +30,7 @@ class Observation(Struct, frozen=True, gc=False):
     time: datetime
     values: tuple[tuple[int, str, float], ...] = ()  # channel, quantity, value
     gateways: tuple[int, ...] = ()  # those that heard it
+    gateway: int = 0  # it is no device that tells something, but this gateway that it works
 
 
 class Span(NamedTuple):
@@ -37,6 +38,10 @@ class Span(NamedTuple):
 
     begin: datetime
     end: datetime
+
+
+Spans = tuple[Span, ...]  # of one alert, the last ones, the oldest first
+MOST_SPANS = 20  # of an alert that others wait for; two that explain something together overlap among these
 
 
 class Look(NamedTuple):
@@ -63,7 +68,7 @@ class Changes(NamedTuple):
     history: dict[Series, History]
     said: Mapping[BoundZone, Mapping[int, float | None]] = {}  # by zones, where something has changed
     hearing: Listening | None = None
-    ended: Mapping[AlertKey, Span] = {}  # alerts that others had waited for
+    ended: Mapping[AlertKey, Spans] = {}  # of alerts that others had waited for, the new ones
 
 
 class Evaluation(NamedTuple):
@@ -124,7 +129,7 @@ class EngineState:
     """Instances that are not inactive, the newest value of each series, and when each device was last heard.
 
     ``history``: what the windows of rules reach of the series that they watch, oldest first.
-    ``ended``: when alerts that others wait for were last open, where they are over.
+    ``ended``: when alerts that others wait for were open lately.
     """
 
     def __init__(
@@ -134,7 +139,7 @@ class EngineState:
         last_heard: Mapping[int, datetime] | None = None,
         history: Mapping[Series, History] | None = None,
         hearing: Hearing | None = None,
-        ended: Mapping[AlertKey, Span] | None = None,
+        ended: Mapping[AlertKey, Spans] | None = None,
     ) -> None:
         self.instances = dict(instances or {})
         self.latest = dict(latest or {})
@@ -185,7 +190,8 @@ class EngineState:
     def _end_of_muting(self, evaluation: Evaluation) -> datetime | None:
         """From when on those that wait for other alerts are to be looked at; None where none of those has changed."""
         changes = evaluation.changes
-        self.ended.update(changes.ended)
+        for key, spans in changes.ended.items():
+            self._note_ended(key, *spans)
         times = []
         for key, after in changes.instances.items():
             before = self.instances.get(key)
@@ -193,8 +199,11 @@ class EngineState:
                 continue
             times += [step.time for step in evaluation.transitions if step.key == key]
             if before.fired_at is not None and after is not None and after.phase == "closed":  # by a person
-                self.ended[key] = Span(before.fired_at, after.since)
+                self._note_ended(key, Span(before.fired_at, after.since))
         return min(times, default=None)
+
+    def _note_ended(self, key: AlertKey, *spans: Span) -> None:
+        self.ended[key] = (*self.ended.get(key, ()), *spans)[-MOST_SPANS:]
 
     def _wake(self, agenda: Agenda, time: datetime) -> None:
         for key, alert in self.instances.items():
@@ -233,7 +242,7 @@ class View:
         self.said: dict[BoundZone, Mapping[int, float | None]] = {}
         self.looks: dict[int, Look] = {}  # of zones, by their number, until there are newer values
         self.hearing = Listening(state.hearing)
-        self.ended: dict[AlertKey, Span] = {}
+        self.ended: dict[AlertKey, Spans] = {}
         self._new_series: dict[tuple[int, str], tuple[Series, ...]] = {}
 
     def heard(self, device_id: int) -> datetime | None:

@@ -127,9 +127,22 @@ def begin_of(view: View, instance: Instance, slot: int, at: datetime) -> datetim
     return begin if muted is None else max(begin, muted)
 
 
-def usual_of(view: View, instance: Instance) -> timedelta:
-    """How long a silence of the gateway is nothing unusual; where that is not known yet, for as long as it may be."""
+def last_sign(view: View, instance: Instance) -> datetime | None:
+    """When the gateway last heard anything; of a rule about our own, when it last told that it works."""
     assert instance.gateway is not None
+    gateway_id = instance.gateway.id
+    hearing = view.hearing
+    return hearing.told_by(gateway_id) if instance.rule.for_each.is_own else hearing.last_of(gateway_id)
+
+
+def usual_of(view: View, instance: Instance) -> timedelta:
+    """How long a silence of the gateway is nothing unusual; where that is not known yet, for as long as it may be.
+
+    One that tells of itself does so all the time.
+    """
+    assert instance.gateway is not None
+    if instance.rule.for_each.is_own:
+        return timedelta(0)
     usual = view.hearing.usual(instance.gateway.id)
     return OUT_OF_SERVICE if usual is None else min(usual, OUT_OF_SERVICE)
 
@@ -155,7 +168,7 @@ def _silent_since(view: View, instance: Instance, at: datetime) -> datetime | No
     One that is to be mounted in future is in its box until then. A gateway is silent since its last reception.
     """
     if instance.gateway is not None:
-        return view.hearing.last_of(instance.gateway.id)
+        return last_sign(view, instance)
     mounted = [i for i in instance.installations if i.in_force(at)]
     if not mounted:
         mounted = [i for i in instance.installations if i.valid_from > at]

@@ -91,10 +91,8 @@ def _is_open(view: View, key: AlertKey) -> bool:
 
 
 def _spans(view: View, key: AlertKey) -> list[Span]:
-    """When the alert was open: the last time, and now."""
-    found = []
-    if (ended := view.ended.get(key) or view.state.ended.get(key)) is not None:
-        found.append(ended)
+    """When the alert was open: lately, and now."""
+    found = [*view.state.ended.get(key, ()), *view.ended.get(key, ())]
     alert = view.instance(key)
     if alert is not None and alert.fired_at is not None and not alert.eased:
         found.append(Span(alert.fired_at, datetime.max.replace(tzinfo=alert.fired_at.tzinfo)))

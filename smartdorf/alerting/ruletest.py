@@ -42,6 +42,7 @@ _BEFORE = datetime(2000, 1, 1, tzinfo=UTC)  # all is mounted since then
 UNHEARD = timedelta(hours=12)  # after which a test shows what missing data do
 _STATES = ("none", "pending", "firing", "eased")
 _MODEL = "test/sensor"
+_STATS = timedelta(minutes=1)  # between two words of a gateway of its own
 _PAUSE = timedelta(hours=1)  # the longest of a gateway of which the test says nothing else
 
 
@@ -171,7 +172,7 @@ def _read_subjects(script: _Script, node: Node) -> None:
 
 def _gateway(script: _Script, number: int, name: str, node: Node) -> Gateway:
     """What it has heard before the test is said by its longest pause."""
-    node.check_keys(["longest_pause"])
+    node.check_keys(["longest_pause", "stats_until"])
     script.pauses[number] = _PAUSE
     if "longest_pause" in node:
         micros = parse_duration(str(node["longest_pause"].plain()))
@@ -179,7 +180,17 @@ def _gateway(script: _Script, number: int, name: str, node: Node) -> Gateway:
             node["longest_pause"].problem(_("expected a duration: 30m, 26h, 2d"))
         script.pauses[number] = timedelta(microseconds=micros or 0)
     script.subjects[name] = ("gateway", number)
-    return Gateway(number, f"{number:016x}", name)
+    if "stats_until" in node:
+        _tell_until(script, number, _time(script, node, "stats_until"))
+    return Gateway(number, f"{number:016x}", name, is_own="stats_until" in node)
+
+
+def _tell_until(script: _Script, number: int, end: datetime | None) -> None:
+    """It says that it works, from the start on."""
+    time = script.start
+    while end is not None and time <= end:
+        script.observations.setdefault(time, []).append(Observation(0, time, gateway=number))
+        time += _STATS
 
 
 def _texts(node: Node) -> dict[str, str]:
@@ -205,6 +216,13 @@ def _read_reading(script: _Script, node: Node, vocabulary: Vocabulary) -> None:
     if not isinstance(node.value, dict):
         node.problem(_("expected e.g. {at: 1h, fill_level_pct: 85}"))
         return
+    if "stats" in node:
+        node.check_keys(["at", "stats"], ["at"])
+        known = _gateways(script)
+        time, name = _time(script, node), node["stats"].one_of(known)
+        if time is not None and name:
+            script.observations.setdefault(time, []).append(Observation(0, time, gateway=known[name]))
+        return
     time, subject = _time(script, node), _subject(script, node, ("place", "device"))
     values = []
     for name, value in node.items():
@@ -227,9 +245,13 @@ def _heard_by(script: _Script, node: Node) -> tuple[int, ...]:
     """``by: [Rathaus, Bauhof]``, or one of them."""
     if "by" not in node:
         return ()
-    known = {name: number for name, (kind, number) in script.subjects.items() if kind == "gateway"}
+    known = _gateways(script)
     named = node["by"].elements() if isinstance(node["by"].value, list) else [node["by"]]
     return tuple(known[name] for gateway in named if (name := gateway.one_of(known)))
+
+
+def _gateways(script: _Script) -> dict[str, int]:
+    return {name: number for name, (kind, number) in script.subjects.items() if kind == "gateway"}
 
 
 def _read_expectation(script: _Script, node: Node, rules: RuleSet) -> None:
@@ -253,14 +275,14 @@ def _read_expectation(script: _Script, node: Node, rules: RuleSet) -> None:
         script.expectations.append(_Expectation(time, key, subject, state, stage, summary, node))
 
 
-def _time(script: _Script, node: Node) -> datetime | None:
+def _time(script: _Script, node: Node, key: str = "at") -> datetime | None:
     """``90m`` after the start, or a time of day and date; without a zone it is German local time."""
-    text = str(node["at"].plain() if "at" in node else "")
+    text = str(node[key].plain() if key in node else "")
     if text == "0":
         return script.start
     if (micros := parse_duration(text)) is not None:
         return script.start + timedelta(microseconds=micros)
-    return _date(node["at"], _('expected a time: "90m" after the start, or 2026-03-29T01:30'))
+    return _date(node[key], _('expected a time: "90m" after the start, or 2026-03-29T01:30'))
 
 
 def _date(node: Node, advice: str) -> datetime | None:

@@ -56,11 +56,12 @@ class ForEach:
     category: str | None = None  # of the device's model
     model: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    is_own: bool = False  # of gateways: only those that tell of themselves, and by what they tell
 
     def __str__(self) -> str:
         wanted = {"place_type": " | ".join(self.place_types), "category": self.category, "model": self.model}
         words = [f"{name}: {value}" for name, value in {**wanted, **self.tags}.items() if value]
-        return f"{self.kind} {{{', '.join(words) or 'any'}}}"
+        return f"{self.kind} {{{', '.join(words) or ('own' if self.is_own else 'any')}}}"
 
 
 _Sample = tuple[float, list[float | None]]  # a value, and the slots filled with it

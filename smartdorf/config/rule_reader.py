@@ -204,8 +204,7 @@ class RuleReader:
                 if key in node:
                     message = _('"{key}" and "gateway" exclude each other')
                     node.problem_at(key, message.format(key=key))
-            node["gateway"].one_of(["any"])
-            return ForEach("gateway")
+            return ForEach("gateway", is_own=node["gateway"].one_of(["any", "own"]) == "own")
         if "device" not in node:
             given = node["place_type"]
             several = isinstance(given.value, list)

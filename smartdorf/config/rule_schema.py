@@ -160,7 +160,11 @@ def _devices(categories: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _gateways() -> dict[str, Any]:
-    return _object({"gateway": {"const": "any", "description": "Whatever hears our devices."}}, ["gateway"])
+    choices = {
+        "enum": ["any", "own"],
+        "description": "Whatever hears our devices, by what it hears; or what tells of itself, by that.",
+    }
+    return _object({"gateway": choices}, ["gateway"])
 
 
 def _tags() -> dict[str, Any]:

@@ -34,7 +34,10 @@ async def load_directory(connection: asyncpg.Connection) -> Directory:
         [_place(row) for row in await connection.fetch(_PLACES)],
         [_device(row) for row in await connection.fetch(_DEVICES)],
         [Installation(**row) for row in await connection.fetch(_INSTALLATIONS)],
-        [Gateway(**row) for row in await connection.fetch("SELECT id, gateway_id, name FROM gateway")],
+        [
+            Gateway(**row)
+            for row in await connection.fetch("SELECT id, gateway_id, name, is_own FROM gateway")
+        ],
     )
 
 

@@ -11,6 +11,10 @@ _SAVE_LAST = """
     UPDATE gateway SET last_heard_at = heard.time
     FROM unnest($1::bigint[], $2::timestamptz[]) AS heard (id, time) WHERE gateway.id = heard.id
 """
+_SAVE_TOLD = """
+    UPDATE gateway SET last_told_at = told.time
+    FROM unnest($1::bigint[], $2::timestamptz[]) AS told (id, time) WHERE gateway.id = told.id
+"""
 _SAVE_PAIRS = """
     INSERT INTO hearing (device_id, gateway_id, noted_at)
     SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[])
@@ -41,6 +45,22 @@ async def save_hearing(
         await connection.execute(_SAVE_PAUSES, gateways, dates, list(pauses.values()))
 
 
+async def save_told(
+    connection: asyncpg.Connection, told: Mapping[int, datetime], new: Collection[int]
+) -> None:
+    """``told``: stats by gateway. ``new``: those that sent none before; rules about our own watch them from now on."""
+    if told:
+        await connection.execute(_SAVE_TOLD, list(told), list(told.values()))
+    if new:
+        await connection.execute("UPDATE gateway SET is_own = true WHERE id = ANY ($1::bigint[])", list(new))
+
+
+async def fetch_told(connection: asyncpg.Connection) -> dict[int, datetime]:
+    """The last stats of each of our own gateways, to the minute."""
+    rows = await connection.fetch("SELECT id, last_told_at FROM gateway WHERE is_own")
+    return {row[0]: row[1] for row in rows}
+
+
 async def fetch_pairs(connection: asyncpg.Connection) -> dict[tuple[int, int], datetime]:
     """By device and gateway, the last message that was noted."""
     rows = await connection.fetch("SELECT device_id, gateway_id, noted_at FROM hearing")
@@ -64,20 +84,25 @@ async def fetch_last(connection: asyncpg.Connection) -> dict[int, datetime]:
 
 
 _ENDED = """
-    SELECT DISTINCT ON (rule, subject_kind, subject_id) rule, subject_kind, subject_id, fired_at,
-           coalesce(resolved_at, eased_at) AS ended_at
-    FROM alert
-    WHERE rule = ANY ($1::text[]) AND coalesce(resolved_at, eased_at) > (
-        SELECT max(last_time) FROM frame_gap) - $2::interval
-    ORDER BY rule, subject_kind, subject_id, ended_at DESC
+    SELECT rule, subject_kind, subject_id, fired_at, ended_at
+    FROM (
+        SELECT rule, subject_kind, subject_id, fired_at, coalesce(resolved_at, eased_at) AS ended_at,
+               row_number() OVER (PARTITION BY rule, subject_kind, subject_id
+                                  ORDER BY coalesce(resolved_at, eased_at) DESC) AS number
+        FROM alert
+        WHERE rule = ANY ($1::text[]) AND coalesce(resolved_at, eased_at) > (
+            SELECT max(last_time) FROM frame_gap) - $2::interval
+    ) lately
+    WHERE number <= $3
+    ORDER BY rule, subject_kind, subject_id, ended_at
 """
 
 
 async def fetch_ended(
-    connection: asyncpg.Connection, rules: Collection[str], within: timedelta
+    connection: asyncpg.Connection, rules: Collection[str], within: timedelta, most: int
 ) -> list[tuple[tuple[str, str, int], datetime, datetime]]:
-    """The last alert of these rules at each subject that is over: (rule, kind, id), from when to when it was open."""
+    """The last alerts (``most`` of each) of these rules that are over: (rule, kind, id), from when to when open."""
     if not rules:
         return []
-    rows = await connection.fetch(_ENDED, list(rules), within)
+    rows = await connection.fetch(_ENDED, list(rules), within, most)
     return [((row[0], row[1], row[2]), row[3], row[4]) for row in rows]

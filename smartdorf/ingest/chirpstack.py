@@ -66,6 +66,18 @@ def _describe_topic(topic: str) -> TopicInfo | None:
     return None
 
 
+def gateway_of_stats(topic: str) -> str | None:
+    """Read ``[prefix/]gateway/<gateway_id>/event/stats``; None for any other topic.
+
+    What the message says beside that is not looked at: it came, so the gateway works. Nor is its time: a gateway
+    whose clock is wrong would look dead, while one that is noticed a little late does no harm.
+    """
+    if not topic.endswith("/event/stats") or len(topic) > MAX_TOPIC:
+        return None
+    *_prefix, gateway, gateway_id, _event, _stats = ("", *topic.split("/"))
+    return gateway_id.lower() if gateway == "gateway" and _HEX_16(gateway_id) else None
+
+
 def parse_event(topic: str, payload: bytes, received_at: datetime) -> Event:
     """One ChirpStack event. Raises ``Rejected``, and nothing else, for what cannot be used.
 

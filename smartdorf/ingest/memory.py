@@ -15,7 +15,7 @@ import asyncpg
 
 from smartdorf.alerting.engine import BoundRules, EngineState, bind
 from smartdorf.alerting.hearing import LEARNED_FROM, OUT_OF_SERVICE, Hearing
-from smartdorf.alerting.memory import Series, Span
+from smartdorf.alerting.memory import MOST_SPANS, Series, Span, Spans
 from smartdorf.alerting.state import AlertKey
 from smartdorf.alerting.windows import History, Reading
 from smartdorf.config.calendar import Calendar
@@ -174,6 +174,10 @@ async def load_state(
     """What the rules remember. ``rows``: the newest value of each series."""
     instances = dict(map(state_of, await db_state.fetch_rule_state(connection)))
     latest = {(row.device_id, row.channel, row.metric): (row.value, row.time) for row in rows}
+    ended: dict[AlertKey, Spans] = {}
+    lately = await db_hearing.fetch_ended(connection, rules.muting, OUT_OF_SERVICE, MOST_SPANS)
+    for key, begin, end in lately:
+        ended[AlertKey(*key)] = (*ended.get(AlertKey(*key), ()), Span(begin, end))
     return EngineState(
         instances,
         latest,
@@ -183,11 +187,9 @@ async def load_state(
             await db_hearing.fetch_last(connection),
             await db_hearing.fetch_pairs(connection),
             await db_hearing.fetch_pauses(connection, LEARNED_FROM),
+            await db_hearing.fetch_told(connection),
         ),
-        {
-            AlertKey(*key): Span(begin, end)
-            for key, begin, end in await db_hearing.fetch_ended(connection, rules.muting, OUT_OF_SERVICE)
-        },
+        ended,
     )
 
 

@@ -20,14 +20,14 @@ from smartdorf.alerting.engine import TOLD, Evaluation, evaluate, reconcile, tic
 from smartdorf.clock import Clock
 from smartdorf.db import batches as db
 from smartdorf.db.directory import save_firmware
-from smartdorf.db.hearing import save_hearing
+from smartdorf.db.hearing import save_hearing, save_told
 from smartdorf.db.stages import COPY_FROM, DeviceEventRow, QuarantineRow, UplinkRow
 from smartdorf.db.trials import save_trials
 from smartdorf.decoding.registry import decode_uplink
 from smartdorf.directory import Device, Directory
 from smartdorf.errors import DatabaseUnavailableError, DataRejectedError, SmartdorfError
 from smartdorf.ingest import rows
-from smartdorf.ingest.chirpstack import Rejected, parse_event
+from smartdorf.ingest.chirpstack import Rejected, gateway_of_stats, parse_event
 from smartdorf.ingest.memory import Content, Memory
 from smartdorf.ingest.rows import Item, Rejection
 from smartdorf.ingest.series import judged
@@ -121,6 +121,8 @@ class Pipeline:
         if message.original_size is not None:
             detail = f"{message.original_size} bytes; only the beginning was kept"
             return Item(message, rejection=Rejection("too_large", detail))
+        if (gateway_id := gateway_of_stats(message.topic)) is not None:
+            return Item(message, gateway_id=gateway_id)
         try:
             event = parse_event(message.topic, message.payload, message.received_at)
             device = memory.directory.by_dev_eui.get(event.dev_eui) if memory is not None else None
@@ -223,7 +225,8 @@ class Pipeline:
             series = memory.series.begin()
             first = judged(first, new, series, self._content.watched, ledger, directory, memory.metrics)
             further = rows.further_rows(first, new, ledger)
-            evaluation = evaluate(memory.rules, memory.state, further.observations)
+            words = rows.words(items, gateways)
+            evaluation = evaluate(memory.rules, memory.state, [*further.observations, *words])
             await db.insert_receptions(connection, further.receptions)
             await db.insert_measurements(connection, further.measurements)
             await db.save_sessions(
@@ -233,6 +236,7 @@ class Pipeline:
             await db.insert_quarantine(connection, _quarantine_rows(prepared))
             if (hearing := evaluation.changes.hearing) is not None:
                 await save_hearing(connection, hearing.last, hearing.pairs, hearing.pauses)
+                await save_told(connection, hearing.told, hearing.told.keys() - memory.state.hearing.told)
             firmware = rows.new_firmware(items)
             await save_firmware(connection, firmware)
             told = await write_evaluation(connection, evaluation, memory.rules, now)
@@ -270,6 +274,7 @@ class Pipeline:
         heard = {
             r.gateway_id for item in lacking if isinstance(item.event, Uplink) for r in item.event.receptions
         }
+        heard.update(item.gateway_id for item in items if item.gateway_id is not None)
         if unknown := heard - gateways.keys():
             gateways = {**gateways, **await db.add_gateways(connection, unknown)}
         if strangers or lacking:
@@ -295,8 +300,10 @@ class Pipeline:
 
     # -- time -----------------------------------------------------------------------------------------------
 
-    async def tick(self, now: datetime) -> None:
+    async def tick(self, now: datetime, listening_since: datetime | None = None) -> None:
         """Let the rules' timers advance to ``now``; the caller sees to it that the sources have caught up.
+
+        ``listening_since``: when we began to, after a break in which what is sent with QoS 0 was lost.
 
         While the database is away nothing advances: the next tick does it.
         """
@@ -304,6 +311,7 @@ class Pipeline:
             memory = self.writer.memory
             if memory is None:
                 return
+            memory.state.hearing.since = listening_since
             try:
                 await self._write_evaluation(memory, tick(memory.rules, memory.state, now), now)
             except DatabaseUnavailableError as error:

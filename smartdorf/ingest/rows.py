@@ -59,6 +59,7 @@ class Item(Struct):
     device: Device | None = None  # None: never heard of
     decoded: Decoded | None = None  # of an uplink whose device has a model
     rows: Rows | None = None  # of an uplink, once its device and its gateways have ids
+    gateway_id: str | None = None  # no device's message: this gateway says that it works
 
 
 _TOO_LATE = int(Quality.TOO_LATE)
@@ -257,6 +258,12 @@ def measurement_rows(
             MeasurementRow(time, device_id, channel, metrics[sample.metric], sample.value, quality, place_id)
         )
     return found
+
+
+def words(items: Iterable[Item], gateways: Mapping[str, int]) -> list[Observation]:
+    """What our own gateways say of themselves."""
+    times = {item.gateway_id: item.message.received_at for item in items if item.gateway_id is not None}
+    return [Observation(0, time, gateway=gateways[gateway_id]) for gateway_id, time in times.items()]
 
 
 def observations(

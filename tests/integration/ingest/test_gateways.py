@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from chirpstack_api.gw import GatewayStats
 
 from smartdorf.cli.alerts import alert_json, marks, where
 from smartdorf.config.rules import load_rules
@@ -20,6 +21,7 @@ from smartdorf.db.rhythm import learn
 from smartdorf.decoding.registry import load_catalogue
 from smartdorf.ingest.memory import Content
 from smartdorf.ingest.requests import work_off_requests
+from smartdorf.ingest.source import Message
 from smartdorf.vocabulary import load_vocabulary
 from tests.integration.ingest.test_pipeline import NOON, Bench, message, opened, uplink
 from tests.support.postgres import Database
@@ -215,3 +217,75 @@ async def test_a_gateway_that_is_new_is_watched_from_the_next_night_on_and_holds
         memory = bench.writer.memory
         assert memory is not None
         assert [key.rule for key in memory.rules.instances if key.kind == "gateway"] == ["GatewayDown"]
+
+
+# -- what our own tell of themselves -----------------------------------------------------------------------------------
+
+
+def stats(minutes: float, gateway_id: str = RATHAUS, payload: bytes = b"{}") -> Message:
+    topic = f"eu868/gateway/{gateway_id}/event/stats"
+    return Message(topic, payload, 1, NOON + timedelta(minutes=minutes), duplicate=False)
+
+
+async def test_our_own_gateway_is_missed_after_half_an_hour_and_found_again(
+    any_db: Database, content: Content
+):
+    await onboard(any_db.dsn)
+    told: list[str] = []
+    protobuf = GatewayStats(gateway_id=RATHAUS, rx_packets_received=17).SerializeToString()
+    async with opened(any_db.dsn, content, told.append) as bench:
+        await bench.receive(stats(-1), stats(0, payload=protobuf))
+        await bench.rows("SELECT 1")
+        assert "directory" in told  # it is watched from the first word on
+        await bench.pipeline.rebind()
+        told.clear()
+        await bench.receive(*[stats(minute / 2) for minute in range(1, 61)])
+        await bench.rows("SELECT 1")
+        assert told == []
+        await pass_to(bench, 1.0)
+        assert await alerts(bench) == []
+        await pass_to(bench, 1.01)
+        assert await alerts(bench) == [("GatewayOffline", "gateway", "firing")]
+    async with opened(any_db.dsn, content) as bench:
+        await bench.receive(stats(90))
+        assert await alerts(bench) == [("GatewayOffline", "gateway", "resolved")]
+        assert await bench.rows("SELECT gateway_id, is_own, last_told_at FROM gateway") == [
+            (RATHAUS, True, NOON + timedelta(minutes=90))
+        ]
+        assert await bench.rows("SELECT count(*) FROM quarantine") == [(0,)]
+
+
+async def test_what_nobody_could_hear_is_not_missed(any_db: Database, content: Content):
+    """Stats come with QoS 0: while the service is away the broker keeps none."""
+    await onboard(any_db.dsn)
+    async with opened(any_db.dsn, content) as bench:
+        await bench.receive(stats(0), stats(0, BAUHOF))
+        await bench.pipeline.rebind()
+    async with opened(any_db.dsn, content) as bench:
+        await bench.writer.open()
+        back = NOON + 12 * HOUR
+        await bench.pipeline.tick(back, back)
+        await bench.pipeline.tick(back + 0.5 * HOUR, back)
+        assert await alerts(bench) == []
+        await bench.receive(stats(12 * 60 + 20))
+        await bench.pipeline.tick(back + 0.6 * HOUR, back)
+        assert await alerts(bench) == [("GatewayOffline", "gateway", "firing")]
+        [(gateway_id,)] = await bench.rows(
+            "SELECT gateway_id FROM alert JOIN gateway g ON g.id = subject_id WHERE state = 'firing'"
+        )
+        assert gateway_id == BAUHOF
+
+
+async def test_a_gateway_that_was_taken_away_is_not_missed_again_at_each_start(
+    any_db: Database, content: Content
+):
+    await onboard(any_db.dsn)
+    async with opened(any_db.dsn, content) as bench:
+        await bench.receive(stats(0))
+        await bench.pipeline.rebind()
+    async with opened(any_db.dsn, content) as bench:
+        await bench.writer.open()
+        back = NOON + 31 * 24 * HOUR
+        await bench.pipeline.tick(back, back)
+        await bench.pipeline.tick(back + HOUR, back)
+        assert await alerts(bench) == []

@@ -302,6 +302,15 @@ def test_a_place_waits_only_where_all_its_sensors_are_explained() -> None:
     assert made.phase("Quiet", 2) == "pending"
 
 
+def test_what_two_explained_together_is_known_also_when_one_of_them_was_down_again() -> None:
+    made = village()
+    made.see(0, 1, by=[1, 2]).tick(20 * HOUR)  # both are deaf from the third hour on
+    made.see(23 * HOUR, 2, by=[1, 2])
+    made.tick(26 * HOUR).see(26 * HOUR, 3, by=[2])  # the second was deaf once more, for an hour
+    made.restart().tick(30 * HOUR)
+    assert log(made, "Missing") == []  # its time began anew when both were back
+
+
 # -- every history --------------------------------------------------------------------------------------------------
 
 STEPS = st.lists(
