@@ -29,7 +29,7 @@ tls = {tls}
 client_id = "smartdorf"
 username = "smartdorf"
 password_file = "{secrets}/mqtt"
-topics = ["application/+/device/+/event/+"]
+topics = ["application/+/device/+/event/+", "+/gateway/+/event/stats"]
 
 # Who is told. Until each of them has a channel of its own, it stands in the service's log: see docs/receivers.md.
 [receivers.bauhof]

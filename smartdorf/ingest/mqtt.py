@@ -340,7 +340,7 @@ class MqttSource:
         self._something.set()
         if wire.qos0 and not self._warned_of_qos0:
             self._warned_of_qos0 = True
-            topic = next(message.topic for message in reversed(wire.messages) if message.qos == 0)
+            topic = next(message.topic for message in reversed(wire.messages) if message.is_careless)
             log.warning(
                 "a publisher uses QoS 0, its messages get lost whenever something breaks; set qos = 1 there",
                 source=self.name, topic=topic,

@@ -73,7 +73,7 @@ async def probe(connection: MqttConnection, now: datetime) -> ProbeResult:
                 address=connection.address, date=theirs
             )
         )
-    if careless := next((message.topic for message in wire.messages if message.qos == 0), None):
+    if careless := next((message.topic for message in wire.messages if message.is_careless), None):
         warnings.append(
             _(
                 "{topic} is published with QoS 0, such messages get lost whenever something breaks;"

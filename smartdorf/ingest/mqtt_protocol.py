@@ -263,7 +263,7 @@ class Wire(asyncio.Protocol):
             self._transport.pause_reading()
 
     def _keep(self, message: Message, packet_id: int) -> None:
-        if message.qos == 0:
+        if message.is_careless:
             self.qos0 += 1
         self.messages.append(message)
         self._packet_ids.append(-packet_id if message.qos == 2 else packet_id)

@@ -34,6 +34,11 @@ class Message(Struct, frozen=True, gc=False):
     original_size: int | None = None  # bytes, where the payload was too big and only its beginning was kept
 
     @property
+    def is_careless(self) -> bool:
+        """With QoS 0 it could have got lost. A gateway's stats may: the next ones come in half a minute."""
+        return self.qos == 0 and not self.topic.endswith("/event/stats")
+
+    @property
     def size(self) -> int:
         """What it takes of the memory; a topic may have 64 KiB, too."""
         return len(self.topic) + len(self.payload)

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -108,12 +109,17 @@ async def test_who_has_no_password_stays_outside_and_who_has_one_keeps_to_his_to
                 while stranger.source.state.detail is None:
                     await asyncio.sleep(0.01)
             assert not stranger.source.state.connected
-    connection = connection_to(broker.port, username="smartdorf", password=broker.secrets["smartdorf"])
+    topics = tuple(tomllib.loads((DEPLOY / "smartdorf.example.toml").read_text())["mqtt"][0]["topics"])
+    connection = connection_to(
+        broker.port, username="smartdorf", password=broker.secrets["smartdorf"], topics=topics
+    )
     async with running(connection) as consumer:
         await connected(consumer)
         await broker.send("gateway", TOPIC, [b"from a gateway"])
+        await broker.send("gateway", "eu868/gateway/0016c001ff10a235/event/up", [b"a frame"])
         await broker.send("chirpstack", TOPIC, [b"from chirpstack"])
-        assert await consumer.commit(1) == [b"from chirpstack"]
+        await broker.send("gateway", "eu868/gateway/0016c001ff10a235/event/stats", [b"stats"])
+        assert sorted(await consumer.commit(2)) == [b"from chirpstack", b"stats"]
 
 
 # -- the proxy ------------------------------------------------------------------------------------------------

@@ -396,6 +396,17 @@ async def test_messages_with_qos_0_are_counted_since_their_publisher_may_lose_th
         assert (consumer.source.state.messages, consumer.source.state.qos0) == (5, 3)
 
 
+async def test_a_gateway_s_stats_come_with_qos_0_and_the_next_ones_make_up_for_them(
+    broker: Mosquitto,
+) -> None:
+    topics = ("application/#", "+/gateway/+/event/stats")
+    async with running(connection_to(broker.port, topics=topics)) as consumer:
+        await connected(consumer)
+        await publish(broker.port, "eu868/gateway/0016c001ff10a235/event/stats", payloads(3), qos=0)
+        await consumer.commit(3)
+        assert (consumer.source.state.messages, consumer.source.state.qos0) == (3, 0)
+
+
 async def test_caught_up_is_said_only_when_the_backlog_is_through(broker: Mosquitto) -> None:
     async with running(connection_to(broker.port)) as consumer:
         await connected(consumer)
