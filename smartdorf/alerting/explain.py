@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 
@@ -200,6 +201,11 @@ class Words:
         number, slot = side.value(self._slots), side.slot
         if number is None:
             return self._("unknown")
+        if side.top is not None:
+            return self._bounded(slot, number, side.top(self._slots))
+        is_share = beside is not None and beside.slot is not None and beside.slot.function == "zone_share"
+        if is_share:
+            return quantity_text(SHARE, number, self.language)
         if slot is not None and slot.kind == "limit":
             return limit_text(self._rule, slot.name, number, self.language)
         if side.is_duration:
@@ -207,6 +213,18 @@ class Words:
         if slot is None and beside is not None:
             slot = beside.slot
         return self._number(slot, number)
+
+    def _bounded(self, slot: Slot | None, least: float, greatest: float | None) -> str:
+        """What is certain of a zone some of whose places are unknown."""
+        _ = self._
+        if greatest is None or greatest == least:
+            return self._number(slot, least)
+        if math.isinf(least):
+            return _("at most {greatest}").format(greatest=self._number(slot, greatest))
+        if math.isinf(greatest):
+            return _("at least {least}").format(least=self._number(slot, least))
+        text = _("between {least} and {greatest}")
+        return text.format(least=self._number(slot, least), greatest=self._number(slot, greatest))
 
     def _number(self, slot: Slot | None, number: float) -> str:
         if slot is not None and slot.kind == "hour":

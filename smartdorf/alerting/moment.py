@@ -321,6 +321,8 @@ class Moment:
 
     def combinations(self) -> Iterator[tuple[dict[str, Choice | None], Slots]]:
         """The value of one sensor for each quantity, and the slots with them: as the condition is asked."""
+        if not self._looks:
+            self._look_around()
         for chosen in product(*self._each_choice()):
             yield dict(zip(self._instance.plan.measured, chosen, strict=True)), self._filled(chosen)
 

@@ -20,7 +20,7 @@ from smartdorf.config.clauses import NEGATED, Reason, Side, clauses, reasons
 from smartdorf.config.kleene import Slots
 from smartdorf.config.rule import Rule
 from smartdorf.config.terms import Slot
-from smartdorf.directory import Device, Directory, Installation, Place
+from smartdorf.directory import Device, Directory, Gateway, Installation, Place
 from smartdorf.i18n import translations
 from smartdorf.local_time import time_text
 
@@ -38,7 +38,7 @@ def silent_after(device: Device | None, intervals: Mapping[str, timedelta]) -> t
 
 def why_unwatched(
     rule: Rule,
-    subject: Place | Device,
+    subject: Place | Device | Gateway,
     installations: Sequence[Installation],
     categories: Mapping[str, str],
     language: str,
@@ -46,6 +46,9 @@ def why_unwatched(
     """What keeps the rule from watching the subject; it does not. ``categories``: by sensor model."""
     _ = translations(language).gettext
     wanted, found = rule.for_each, []
+    if isinstance(subject, Gateway):
+        text = _("{name} has never told of itself (ChirpStack's stats), so it is not known to be our own.")
+        return [text.format(name=subject.name or subject.gateway_id)]
     if isinstance(subject, Place):
         name = subject.name
         if wanted.place_types and subject.place_type not in wanted.place_types:
@@ -144,7 +147,7 @@ class Look:
     def _conditions(self) -> list[str]:
         """What each sensor says to the conditions of all stages: any of them would do."""
         instance, _ = self._instance, self._
-        if instance.device is None and not instance.installations:
+        if instance.place is not None and not instance.installations and not instance.zones:
             return [_("No sensor is mounted here.")]
         moment = Moment(self._view, instance, self._now, ())
         combinations = list(moment.combinations())
@@ -181,7 +184,7 @@ class Look:
         _, clause = self._, reason.clause
         left, right = clause.left, clause.right
         assert left is not None
-        if reason.holds is None:
+        if reason.holds is None and (left.top is None or left.value(slots) is None):
             unknown = left if left.value(slots) is None or right is None else right
             return self._unknown(words, unknown, chosen)
         what = words.what(left)
@@ -243,6 +246,12 @@ class Look:
             if _choice(slot, chosen) is None:
                 return _("{what} is unknown: there is no value yet.").format(what=_capital(what))
             return _("{what} is unknown: the readings do not cover that time.").format(what=_capital(what))
+        if slot is not None and slot.zone is not None:
+            return _("{what} is unknown: too little is known of the places.").format(what=_capital(what))
+        if self._instance.gateway is not None:
+            return _("{what} is unknown: it is no longer than the gateway's pauses usually are.").format(
+                what=_capital(what)
+            )
         return _("{what} is unknown.").format(what=_capital(what))
 
     def _too_old(self, choice: Choice) -> str:

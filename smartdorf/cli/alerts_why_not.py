@@ -1,4 +1,4 @@
-"""smartdorf alerts why-not: why a rule has no alert at a place or device."""
+"""smartdorf alerts why-not: why a rule has no alert at a place, device or gateway."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ from smartdorf.db.directory import load_directory
 from smartdorf.db.migrate import require_current
 from smartdorf.db.pool import connected
 from smartdorf.db.silences import covering_subject
-from smartdorf.directory import Device, Directory, Place
+from smartdorf.directory import Device, Directory, Gateway, Place
 from smartdorf.errors import NotFoundError, UsageError, did_you_mean
 from smartdorf.i18n import current_language
 from smartdorf.i18n import gettext as _
 from smartdorf.ingest.memory import Content, bind_rules, load_state
 from smartdorf.local_time import time_text
 
-Subject = Place | Device
+Subject = Place | Device | Gateway
 
 
 class Answer(NamedTuple):
-    """What there is to say of one rule at one place or device."""
+    """What there is to say of one rule at one place, device or gateway; the two others are None."""
 
     rule: str
-    place: str | None  # slug; None: it is about a device
+    place: str | None  # slug
     device: str | None  # dev_eui
+    gateway: str | None  # gateway_id
     name: str
     watched: bool
     alert_id: int | None  # the one that is open
@@ -46,7 +47,7 @@ class Answer(NamedTuple):
 
 
 def why_not(
-    place: Annotated[str, typer.Argument(help="A place (slug or name), or a device (name or DevEUI).")],
+    place: Annotated[str, typer.Argument(help="A place, device or gateway: its name, slug, DevEUI or id.")],
     rule: Annotated[str, typer.Argument(help="The name of the rule, as `rules list` shows it.")],
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -96,7 +97,7 @@ async def _answers(
     state = await load_state(connection, await db_state.fetch_latest(connection), bound)
     found = []
     for subject in subjects:
-        key = AlertKey(rule.name, "place" if isinstance(subject, Place) else "device", subject.id)
+        key = AlertKey(rule.name, _kind(subject), subject.id)
         reasons = _reasons(key, subject, content, bound, state, now)
         alert_id, shadow = await find_open(connection, *key) or (None, rule.mode == "shadow")
         if key in bound.instances and shadow:
@@ -112,7 +113,8 @@ async def _answers(
             Answer(
                 rule.name,
                 subject.slug if isinstance(subject, Place) else None,
-                None if isinstance(subject, Place) else subject.dev_eui,
+                subject.dev_eui if isinstance(subject, Device) else None,
+                subject.gateway_id if isinstance(subject, Gateway) else None,
                 _name(subject),
                 key in bound.instances,
                 alert_id,
@@ -151,31 +153,34 @@ def _find_rule(content: Content, name: str) -> Rule:
 
 
 def _find_subject(directory: Directory, text: str) -> Subject:
-    """By slug or DevEUI, else by name."""
-    places, devices = list(directory.places.values()), list(directory.devices.values())
-    exact: list[Subject] = [place for place in places if place.slug == text]
-    exact += [device for device in devices if device.dev_eui == text.lower()]
-    named: list[Subject] = [place for place in places if place.name == text]
-    named += [device for device in devices if device.name == text]
-    found = exact or named
+    """By slug, DevEUI or gateway id, else by name."""
+    subjects: list[Subject] = [
+        *directory.places.values(),
+        *directory.devices.values(),
+        *directory.gateways.values(),
+    ]
+    exact = [one for one in subjects if _word(one) in (text, text.lower())]
+    found = exact or [one for one in subjects if one.name == text]
     if len(found) == 1:
         return found[0]
     if found:
         message = _('"{name}" is the name of several: {keys}')
-        keys = ", ".join(one.slug if isinstance(one, Place) else one.dev_eui for one in found)
+        keys = ", ".join(map(_word, found))
         raise UsageError(message.format(name=text, keys=keys))
-    known = [word for place in places for word in (place.slug, place.name)]
-    known += [word for device in devices for word in (device.dev_eui, device.name)]
-    message = _('there is no place and no device "{name}"')
+    known = [word for one in subjects for word in (_word(one), one.name)]
+    message = _('there is no place, device or gateway "{name}"')
     raise NotFoundError(message.format(name=text) + did_you_mean(text, known))
 
 
 def _concerned(rule: Rule, subject: Subject, directory: Directory, now: datetime) -> Iterator[Subject]:
     """What the rule can watch: of a place its devices, of a device its places, where those are meant."""
-    kind = "place" if isinstance(subject, Place) else "device"
+    kind = _kind(subject)
     if rule.for_each.kind == kind:
         yield subject
         return
+    if "gateway" in (kind, rule.for_each.kind):
+        message = _("{rule} watches {watched}, and not {name}")
+        raise UsageError(message.format(rule=rule.name, watched=rule.for_each, name=_name(subject)))
     found: dict[int, Subject] = {}
     for installation in directory.installations:
         if installation.in_force(now) and subject.id == getattr(installation, f"{kind}_id"):
@@ -193,5 +198,16 @@ def _concerned(rule: Rule, subject: Subject, directory: Directory, now: datetime
     yield from found.values()
 
 
+def _kind(subject: Subject) -> str:
+    return type(subject).__name__.lower()
+
+
+def _word(subject: Subject) -> str:
+    """What tells it from all others."""
+    if isinstance(subject, Place):
+        return subject.slug
+    return subject.dev_eui if isinstance(subject, Device) else subject.gateway_id
+
+
 def _name(subject: Subject) -> str:
-    return subject.name or (subject.dev_eui if isinstance(subject, Device) else subject.slug)
+    return subject.name or _word(subject)

@@ -30,6 +30,7 @@ class Side(NamedTuple):
     slot: Slot | None
     is_duration: bool
     fixed: bool  # a limit, a number, or made of these
+    top: Number | None = None  # of a zone: ``value`` is the least that it may be, this the greatest
 
 
 class Clause(NamedTuple):
@@ -104,7 +105,7 @@ class _Reader(Compiler):
         for at, operation in enumerate(node.ops):
             sign, relation = RELATIONS[type(operation)]
             left, right = sides[at], sides[at + 1]
-            holds = kleene.compare(relation, left.value, right.value)
+            holds = kleene.compare_bounded(relation, left.value, right.value, left.top, right.top)
             if left.fixed:  # what was measured stands in front
                 left, sign, right = right, MIRRORED[sign], left
             found.append(Clause("compared", holds, left=left, sign=sign, right=right))
@@ -122,4 +123,4 @@ class _Reader(Compiler):
             slot = used[0]
         elif isinstance(node, ast.Call):  # a window may use a limit, too: how far it looks back
             slot = next(one for one in used if one.kind != "limit")
-        return Side(ast.unparse(node), value.run, slot, value.is_duration, value.fixed)
+        return Side(ast.unparse(node), value.run, slot, value.is_duration, value.fixed, value.top)

@@ -148,11 +148,7 @@ class Compiler(Calls):
         self._threshold(right, left_node, left)
         if left.top is not None and right.top is not None:
             raise self.refuse(left_node, _("compare a zone with a number, a limit or a quantity"))
-        if left.top is not None:
-            return kleene.compare_between(relation, left.run, left.top, right.run)
-        if right.top is not None:
-            return kleene.compare_between(lambda a, b: relation(b, a), right.run, right.top, left.run)
-        return kleene.compare(relation, left.run, right.run)
+        return kleene.compare_bounded(relation, left.run, right.run, left.top, right.top)
 
     def _crossing(self, node: ast.expr, clock: int, sign: str, other: Value) -> None:
         if not other.fixed:

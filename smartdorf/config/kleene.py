@@ -50,6 +50,21 @@ def compare_between(
     return compared
 
 
+def compare_bounded(
+    relation: Callable[[float, float], bool],
+    left: Number,
+    right: Number,
+    left_top: Number | None = None,
+    right_top: Number | None = None,
+) -> Truth:
+    """Of one side at most only the bounds are known: then it is the least, and ``top`` the greatest."""
+    if left_top is not None:
+        return compare_between(relation, left, left_top, right)
+    if right_top is not None:
+        return compare_between(lambda a, b: relation(b, a), right, right_top, left)
+    return compare(relation, left, right)
+
+
 def holds(number: Number) -> Truth:
     """A state as a condition: true where it is not 0."""
 

@@ -171,3 +171,76 @@ def test_outside_of_its_hours_it_does_not_count() -> None:
         "Now the condition does not count: it is outside of its hours, {hours: 08:00-12:00}.",
         "Else it would hold now.",
     ]
+
+
+# -- zones and gateways -----------------------------------------------------------------------------------------------
+
+
+def sentences(village: Village, rule: str, kind: str, number: int, minutes: float) -> list[str]:
+    instance = village.bound.instances[AlertKey(rule, kind, number)]
+    view = View(village.bound, village.state)
+    found = Look(instance, village.directory, village.state, view, at(minutes), {}, "en").sentences()
+    return [sentence.replace("\xa0", " ") for sentence in found]
+
+
+def lot(when: str, limits: str = "{}") -> Village:
+    """Place 9 without a sensor of its own, and four bays."""
+    rules = make_rules(
+        Lot=f"""
+        for_each: {{place_type: parking_lot}}
+        limits: {limits}
+        when: {when}
+        summary: {{de: "x", en: "x"}}"""
+    )
+    bays = [make_place(n, place_type="parking_bay", tags={"zone": "rathaus"}) for n in range(1, 5)]
+    return Village(
+        rules,
+        places=[make_place(9, slug="rathaus", place_type="parking_lot"), *bays],
+        devices=[make_device(n) for n in range(1, 5)],
+        installations=[Installation(n, n, LONG_AGO) for n in range(1, 5)],
+    )
+
+
+def test_a_lot_tells_the_share_of_its_bays() -> None:
+    village = lot('zone_share(parking_occupied == occupied, place_type="parking_bay") >= most', "{most: 75}")
+    assert sentences(village, "Lot", "place", 9, 1) == [
+        "The share of places with “parking_occupied == occupied” is unknown: too little is known of the places."
+    ]
+    for bay in range(1, 5):
+        village.see(bay, device=bay, parking_occupied=bay == 1)
+    assert sentences(village, "Lot", "place", 9, 10) == [
+        "The share of places with “parking_occupied == occupied” is 25 %; the rule wants at least 75 % (most)."
+    ]
+
+
+def test_of_a_number_of_places_it_says_between_what_it_lies() -> None:
+    village = lot('zone_count(parking_occupied == occupied, place_type="parking_bay") >= 3')
+    for bay in (1, 2):
+        village.see(bay, device=bay, parking_occupied=bay == 1)
+    assert sentences(village, "Lot", "place", 9, 10) == [
+        "The number of places with “parking_occupied == occupied” is between 1 and 3; the rule wants at least 3."
+    ]
+    village.see(3, device=3, parking_occupied=0)
+    assert sentences(village, "Lot", "place", 9, 10) == [
+        "The number of places with “parking_occupied == occupied” is between 1 and 2; the rule wants at least 3."
+    ]
+
+
+def test_of_a_gateway_it_says_how_long_it_has_heard_nothing() -> None:
+    rules = make_rules(
+        Deaf="""
+        for_each: {gateway: any}
+        limits: {quiet: 2h}
+        when: silent_for() > quiet
+        summary: {de: "x", en: "x"}"""
+    )
+    village = Village(
+        rules, places=(), devices=[make_device(1)], installations=(), gateways={1: 30.0, 2: 24 * 60.0}
+    )
+    village.see(0, 1, by=[1, 2])
+    assert sentences(village, "Deaf", "gateway", 1, 90) == [
+        "The time since the last message is 90 minutes; the rule wants more than 2 hours (quiet)."
+    ]
+    assert sentences(village, "Deaf", "gateway", 2, 90) == [
+        "The time since the last message is unknown: it is no longer than the gateway's pauses usually are."
+    ]
