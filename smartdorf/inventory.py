@@ -246,7 +246,7 @@ def plan_import(current: Inventory, read: Read) -> Iterator[Change]:
             node.problem(_('"{key}" is missing').format(key="type"))
         before = current.places.get(slug)
         base = before or PlaceEntry(name=slug, type="")
-        yield from _change("place", slug, before, replace(base, **given))
+        yield from change_of("place", slug, before, replace(base, **given))
     places = current.places.keys() | read.places.keys()
     for eui, (given, node) in read.devices.items():
         if eui not in current.devices and not given.get("model"):
@@ -254,10 +254,11 @@ def plan_import(current: Inventory, read: Read) -> Iterator[Change]:
         entry = current.devices.get(eui)
         kept = entry.installed if entry else ()
         given["installed"] = _merged(eui, kept, given.get("installed", ()), places, read)
-        yield from _change("device", eui, entry, replace(entry or DeviceEntry(model=""), **given))
+        yield from change_of("device", eui, entry, replace(entry or DeviceEntry(model=""), **given))
 
 
-def _change(kind: str, key: str, before: Any, after: Any) -> Iterator[Change]:
+def change_of(kind: str, key: str, before: Any, after: Any) -> Iterator[Change]:
+    """The change that makes the one the other; nothing where they are the same. ``before`` None: it is new."""
     if before == after:
         return
     fields = tuple(

@@ -1,6 +1,7 @@
 """What the rules cost: their share of a core, whether history makes them dearer, how long a start and a backtest take.
 
-The shipped rules at containers with their sensors. The engine is measured in this process, without a database.
+The shipped rules at containers with their sensors, at a parking lot and at gateways. The engine is measured in this
+process, without a database.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from itertools import count
 from statistics import median
 from time import perf_counter, process_time
 
+from msgspec.structs import replace
+
 from smartdorf.alerting.engine import BoundRules, EngineState, Observation, bind, evaluate, tick
 from smartdorf.backtest import backtest
 from smartdorf.bench import past
 from smartdorf.bench.database import Database, open_database
 from smartdorf.bench.machine import Machine, describe_machine
-from smartdorf.config.rules import RuleSet, load_rules
+from smartdorf.config.rules import load_rules
 from smartdorf.content import shipped
 from smartdorf.db.directory import sync_metrics
 from smartdorf.db.pool import connected
 from smartdorf.decoding.registry import load_catalogue
-from smartdorf.directory import Device, Directory, Installation, Place
+from smartdorf.directory import Device, Directory, Gateway, Installation, Place
 from smartdorf.errors import UsageError
 from smartdorf.garbage import collect_rarely
 from smartdorf.i18n import gettext as _
@@ -32,6 +35,7 @@ from smartdorf.vocabulary import load_vocabulary
 
 INSTANCES, UPLINKS_PER_SECOND, SECONDS = 5_000, 30, 1_800
 DEVICES_WITH_HISTORY, HISTORY_DAYS = 50, (1, 10, 100, 365)
+BAYS, GATEWAYS = 200, 5  # of one lot; each device is heard by two of the gateways
 BLOCKS, BLOCK = 20, 500  # of uplinks that are timed together at each length of history
 DEVICES_AT_START = 10_000
 PAST_DEVICES, PAST_DAYS = 500, 90
@@ -110,17 +114,26 @@ async def bench_rules(dsn: str | None, tell: Tell) -> Report:
 # -- the engine alone -------------------------------------------------------------------------------------------------
 
 
-def _village(devices: int) -> Directory:
-    numbers = range(1, devices + 1)
+def _village(containers: int, bays: int = 0) -> Directory:
+    """The devices are numbered as their places: containers first, then the bays of one lot."""
+    numbers = range(1, containers + bays + 1)
+    lot = Place(containers + bays + 1, "lot", "Lot", "parking_lot", "village")
     return Directory.of(
-        [Place(n, f"place-{n}", f"Place {n}", "container", "village") for n in numbers],
+        [
+            Place(n, f"place-{n}", f"Place {n}", "container", "village")
+            if n <= containers
+            else Place(n, f"bay-{n}", f"Bay {n}", "parking_bay", "village", {"zone": lot.slug})
+            for n in numbers
+        ]
+        + ([lot] if bays else []),
         [Device(n, f"{n:016x}", f"Device {n}", past.MODEL) for n in numbers],
         [Installation(n, n, _BEGIN - _DAY) for n in numbers],
+        [Gateway(n, f"{n:016x}") for n in range(1, GATEWAYS + 1)] if bays else [],
     )
 
 
-def _bound(rules: RuleSet, content: Content, devices: int) -> BoundRules:
-    return bind(rules, _village(devices), content.categories, intervals=content.intervals)
+def _bound(content: Content, directory: Directory) -> BoundRules:
+    return bind(content.rules, directory, content.categories, intervals=content.intervals)
 
 
 def _uplink(number: int, device: int, time: datetime) -> Observation:
@@ -129,17 +142,25 @@ def _uplink(number: int, device: int, time: datetime) -> Observation:
     return Observation(device, time, ((0, "fill_level_pct", level), (0, "battery_pct", 90.0)))
 
 
+def _parked(number: int, device: int, time: datetime) -> Observation:
+    """Another bay is taken, or left, with each uplink of a bay."""
+    return Observation(device, time, ((0, "parking_occupied", float(number % 2)),))
+
+
 def _measure_load(content: Content) -> Load:
-    per_device = len(_bound(content.rules, content, 1).instances)
-    devices = -(-INSTANCES // per_device)
-    bound, state = _bound(content.rules, content, devices), EngineState()
+    of_the_lot = len(_bound(content, _village(0, BAYS)).instances)
+    containers = -(-(INSTANCES - of_the_lot) // len(_bound(content, _village(1)).instances))
+    devices = containers + BAYS
+    bound, state = _bound(content, _village(containers, BAYS)), EngineState()
     numbers = count()
 
     def second(time: datetime) -> None:
         for part in range(UPLINKS_PER_SECOND):
-            number = next(numbers)
-            seen = _uplink(number // devices, number % devices + 1, time + timedelta(milliseconds=33 * part))
-            state.apply(evaluate(bound, state, [seen]))
+            turn, device = divmod(next(numbers), devices)
+            make = _uplink if device < containers else _parked
+            seen = make(turn, device + 1, time + timedelta(milliseconds=33 * part))
+            heard = (device % GATEWAYS + 1, (device + 1) % GATEWAYS + 1)
+            state.apply(evaluate(bound, state, [replace(seen, gateways=heard)]))
         state.apply(tick(bound, state, time + timedelta(seconds=1)))
 
     for warming in range(devices // UPLINKS_PER_SECOND + 1):  # each device has told something
@@ -154,7 +175,7 @@ def _measure_load(content: Content) -> Load:
 
 
 def _measure_history(content: Content) -> list[Cost]:
-    bound, state = _bound(content.rules, content, DEVICES_WITH_HISTORY), EngineState()
+    bound, state = _bound(content, _village(DEVICES_WITH_HISTORY)), EngineState()
     stream = _hourly(DEVICES_WITH_HISTORY)
 
     def see(uplinks: int) -> None:

@@ -24,6 +24,7 @@ from smartdorf.cli.context import (
     settings_or_exit,
     stderr,
 )
+from smartdorf.cli.devices_import import import_devices
 from smartdorf.cli.rhythm_text import sentences, short_text, silence_of
 from smartdorf.config.rules import load_rules
 from smartdorf.config.settings import Settings
@@ -42,6 +43,7 @@ from smartdorf.rhythm import Rhythm, start_limit
 from smartdorf.vocabulary import load_vocabulary, quantity_text
 
 app = typer.Typer(no_args_is_help=True, help="Devices: add them, list them, see what they send.")
+app.command(name="import")(import_devices)
 
 
 def normalised_eui(text: str) -> str:

@@ -44,7 +44,7 @@ def import_(
     changes, current = run_async(_import(settings.database.full_dsn, read, dry_run=dry_run))
     left = len(current.places.keys() - read.places.keys()) + len(current.devices.keys() - read.devices.keys())
     if as_json:
-        print_json({"changes": [_as_dict(change) for change in changes], "not_in_file": left})
+        print_json({"changes": [as_dict(change) for change in changes], "not_in_file": left})
     else:
         for change in changes:
             console.print(_line(change), markup=False, highlight=False)
@@ -128,7 +128,7 @@ def _short(value: Any) -> str:
     return "–" if value in (None, "", {}) else str(value)
 
 
-def _as_dict(change: Change) -> dict[str, Any]:
+def as_dict(change: Change) -> dict[str, Any]:
     return {
         "kind": change.kind,
         "key": change.key,

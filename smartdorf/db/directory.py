@@ -257,6 +257,16 @@ async def install(
         )
 
 
+async def first_uplinks(connection: asyncpg.Connection, dev_euis: Sequence[str]) -> dict[str, datetime]:
+    """When each of these devices was first heard; those that were not are left out."""
+    rows = await connection.fetch(
+        "SELECT d.dev_eui, min(f.started_at) FROM frame_gap f JOIN device d ON d.id = f.device_id "
+        "WHERE d.dev_eui = ANY ($1::text[]) GROUP BY d.dev_eui",
+        list(dev_euis),
+    )
+    return {row[0]: row[1] for row in rows}
+
+
 async def request_redecode(connection: asyncpg.Connection, device_ids: Sequence[int]) -> None:
     """Ask the writer to decode the devices' stored uplinks anew."""
     await connection.execute(
