@@ -129,6 +129,11 @@ async def is_idle(connection: asyncpg.Connection) -> bool:
     return not await connection.fetchval("SELECT EXISTS (SELECT FROM redecode_request)")
 
 
+async def has_learned(connection: asyncpg.Connection) -> bool:
+    """The service has learned how often the devices report, as it does at its first start and then at night."""
+    return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM device_rhythm)"))
+
+
 # The transaction that stores an alert, and the one that notes it as told, announce it when they are committed:
 # PostgreSQL sends notifications after the commit, so what a listener sees is never too early.
 _ANNOUNCE = f"""

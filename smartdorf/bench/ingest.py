@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from smartdorf.app import load_content
 from smartdorf.bench.broker import Broker, open_broker
-from smartdorf.bench.database import Database, announce_alerts, is_idle, open_database
+from smartdorf.bench.database import Database, announce_alerts, has_learned, is_idle, open_database
 from smartdorf.bench.latency import RATE, Latency, measure_latency
 from smartdorf.bench.machine import Machine, describe_machine
 from smartdorf.bench.service import RunningService, run_service, write_settings
@@ -28,6 +29,7 @@ from smartdorf.simulate.load import INTERVAL, load_messages
 from smartdorf.simulate.village import Village
 
 LOAD, ALERTS = 1, 2  # seeds: two villages
+SETTLE = 3.0  # seconds in which the service takes up what it has learned
 SPAN = timedelta(hours=20)  # of the load, in the time of its events
 
 
@@ -138,5 +140,7 @@ class _Bench:
         )
         await service.caught_up()
         async with connected(self.database.dsn) as connection:
+            await service.until(lambda: has_learned(connection))
+            await asyncio.sleep(SETTLE)
             await announce_alerts(connection)
             return await measure_latency(alerting, ALERTS, self.broker, connection)
