@@ -80,9 +80,13 @@ def _csv(name: str, text: str) -> Table:
     reader = csv.reader(io.StringIO(text), delimiter=delimiter)
     rows = []
     before = 0
-    for values in reader:
-        rows.append(_row(values, before + first))
-        before = reader.line_num  # a quoted text may go over several lines
+    try:
+        for values in reader:
+            rows.append(_row(values, before + first))
+            before = reader.line_num  # a quoted text may go over several lines
+    except csv.Error as error:
+        message = _("{file}, line {line}: no table ({error}); is a quotation mark missing there?")
+        raise UsageError(message.format(file=name, line=before + first, error=error)) from error
     return Table(name, [row for row in rows if row])
 
 

@@ -120,6 +120,7 @@ def test_a_workbook_is_read_and_numbers_that_were_identifiers_are_refused(reader
             "expected a .csv or .xlsx file; save it as one of these (Excel: File, Save as)",
         ),
         ("liste.csv", b"PK\x03\x04", "is an Excel file with another ending: call it .xlsx"),
+        ("liste.csv", b'DevEUI;Ort\n1;"' + 200_000 * b"x", "liste.csv, line 2: no table"),
         ("liste.xlsx", b"no workbook", "is no Excel workbook, or protected by a password"),
     ],
 )
