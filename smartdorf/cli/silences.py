@@ -45,6 +45,7 @@ def add(
     rule: Annotated[str, typer.Option(help="Alerts of this rule, see `rules list`.")] = "",
     place: Annotated[str, typer.Option(help="Alerts at this place, and of the devices there.")] = "",
     device: Annotated[str, typer.Option(help="Alerts of this device (DevEUI), and of what it watches.")] = "",
+    gateway: Annotated[str, typer.Option(help="Alerts of this gateway: its id, or its name.")] = "",
     place_type: Annotated[str, typer.Option(help="Alerts at places of this type.")] = "",
     tag: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of the place or device; may be repeated.")
@@ -77,21 +78,23 @@ def add(
         raise UsageError(_('--reason needs words, e.g. --reason "being washed"'))
     dev_eui = normalised_eui(device) if device else ""
     tags, labels = key_values(tag, "--tag"), key_values(label, "--label")
-    given = Matchers(rule, place, dev_eui, place_type, tags, labels)
+    given = Matchers(rule, place, dev_eui, place_type, tags, labels, gateway)
     if not any(given):
         raise UsageError(
             _(
-                "say what is to be silenced: --rule, --place, --device, --place-type, --tag or --label, at least one"
+                "say what is to be silenced: --rule, --place, --device, --gateway, --place-type, --tag or --label"
             )
         )
     rules = load_content(settings).rules
 
     async def work() -> Silence:
         async with connected(settings.database.full_dsn) as connection:
-            problems = [*_unknown(given, rules, await load_directory(connection))]
+            directory = await load_directory(connection)
+            wanted = given._replace(gateway=_gateway_id(given.gateway, directory))
+            problems = [*_unknown(wanted, rules, directory)]
             if problems:
                 raise UsageError("\n".join(problems))
-            number = await db.add_silence(connection, given, words, end, now)
+            number = await db.add_silence(connection, wanted, words, end, now)
             [silence] = await db.fetch_silences(connection, now, number=number)
             return silence
 
@@ -172,6 +175,12 @@ def _end(duration: str | None, until: datetime | None, now: datetime) -> datetim
     return end
 
 
+def _gateway_id(text: str, directory: Directory) -> str:
+    """By its name where that is one's only; what nobody has is left as it is."""
+    named = [one.gateway_id for one in directory.gateways.values() if text and one.name == text]
+    return named[0] if len(named) == 1 else text.lower()
+
+
 def _unknown(given: Matchers, rules: RuleSet, directory: Directory) -> Iterator[str]:
     """Everything that is given and does not exist: a silence that fits nothing would only look like one."""
     places, devices = directory.places.values(), directory.devices.values()
@@ -179,6 +188,7 @@ def _unknown(given: Matchers, rules: RuleSet, directory: Directory) -> Iterator[
         _('there is no rule "{name}"'): (given.rule, {r.name for r in rules} | rules.broken),
         _('unknown place "{name}"'): (given.place, {p.slug for p in places}),
         _("unknown device {name}"): (given.device, set(directory.by_dev_eui)),
+        _("unknown gateway {name}"): (given.gateway, {g.gateway_id for g in directory.gateways.values()}),
         _('there is no place of the type "{name}"'): (given.place_type, {p.place_type for p in places}),
     }
     for message, (name, known) in names.items():
@@ -207,6 +217,7 @@ def matchers_text(matchers: Matchers) -> str:
         _("rule {name}"): matchers.rule,
         _("place {name}"): matchers.place,
         _("device {name}"): matchers.device,
+        _("gateway {name}"): matchers.gateway,
         _("places of the type {name}"): matchers.place_type,
     }
     found = [text.format(name=name) for text, name in words.items() if name]

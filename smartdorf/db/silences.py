@@ -27,6 +27,7 @@ class Matchers(NamedTuple):
     place_type: str = ""
     tags: Mapping[str, str] = {}  # of the place or of the device
     labels: Mapping[str, str] = {}  # of the rule
+    gateway: str = ""  # gateway_id
 
 
 class Silence(NamedTuple):
@@ -61,6 +62,7 @@ def _fits(alert: str, subject: str) -> str:
     (s.rule IS NULL OR s.rule = {alert}.rule) AND {alert}.labels @> s.labels
     AND (s.place_id IS NULL OR s.place_id = ANY ({subject}.place_ids))
     AND (s.device_id IS NULL OR s.device_id = ANY ({subject}.device_ids))
+    AND (s.gateway_id IS NULL OR ({alert}.subject_kind = 'gateway' AND {alert}.subject_id = s.gateway_id))
     AND (s.place_type IS NULL OR EXISTS (
         SELECT FROM place p WHERE p.id = ANY ({subject}.place_ids) AND p.place_type = s.place_type))
     AND (s.tags = '{{}}'
@@ -90,9 +92,11 @@ async def covering_subject(
 
 
 _ADD = """
-    INSERT INTO silence (created_at, created_by, reason, until, rule, place_id, device_id, place_type, tags, labels)
+    INSERT INTO silence (created_at, created_by, reason, until, rule, place_id, device_id, place_type, tags, labels,
+                         gateway_id)
     VALUES ($1, $2, $3, $4, nullif($5, ''), (SELECT id FROM place WHERE slug = $6),
-            (SELECT id FROM device WHERE dev_eui = $7), nullif($8, ''), $9::jsonb, $10::jsonb)
+            (SELECT id FROM device WHERE dev_eui = $7), nullif($8, ''), $9::jsonb, $10::jsonb,
+            (SELECT id FROM gateway WHERE gateway_id = $11))
     RETURNING id
 """
 
@@ -102,7 +106,7 @@ async def add_silence(
 ) -> int:
     """Returns its number. Names are to be known."""
     async with connection.transaction():
-        rule, place, device, place_type, tags, labels = matchers
+        rule, place, device, place_type, tags, labels, gateway = matchers
         number: int = await connection.fetchval(
             _ADD,
             now,
@@ -115,6 +119,7 @@ async def add_silence(
             place_type,
             json_text(tags),
             json_text(labels),
+            gateway,
         )
         detail = matchers._asdict() | {"until": until.isoformat(), "reason": reason}
         await audit(connection, "silence.add", str(number), detail)
@@ -142,10 +147,11 @@ async def expire_silence(connection: asyncpg.Connection, number: int, now: datet
 
 _ALL = f"""
     SELECT s.id, s.created_at, s.created_by, s.reason, s.until, s.expired_at, s.expired_by, s.rule, p.slug AS place,
-           d.dev_eui AS device, s.place_type, s.tags::text, s.labels::text,
+           d.dev_eui AS device, s.place_type, s.tags::text, s.labels::text, g.gateway_id AS gateway,
            (SELECT count(*) FROM alert a {names_of_subject("a", "a.fired_at")}
             WHERE a.state = 'firing' AND {_fits("a", "subject")}) AS open_alerts
     FROM silence s LEFT JOIN place p ON p.id = s.place_id LEFT JOIN device d ON d.id = s.device_id
+    LEFT JOIN gateway g ON g.id = s.gateway_id
     WHERE ($1 OR coalesce(s.expired_at, s.until) > $2) AND ($3::bigint IS NULL OR s.id = $3) ORDER BY s.id
 """
 
@@ -158,12 +164,15 @@ async def fetch_silences(
 
 
 def _silence(row: asyncpg.Record) -> Silence:
+    tags, labels = (msgspec.json.decode(row[name], type=dict[str, str]) for name in ("tags", "labels"))
     matchers = Matchers(
         row["rule"] or "",
         row["place"] or "",
         row["device"] or "",
         row["place_type"] or "",
-        *(msgspec.json.decode(row[name], type=dict[str, str]) for name in ("tags", "labels")),
+        tags,
+        labels,
+        row["gateway"] or "",
     )
     return Silence(
         row["id"],

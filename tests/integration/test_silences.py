@@ -70,6 +70,23 @@ async def test_a_silence_may_name_a_label_of_the_rule(
     )
 
 
+@pytest.mark.parametrize(
+    ("gateway", "state"), [("0016c001ff10a235", "skipped"), ("0016c001ff10b346", "sent")]
+)
+async def test_a_silence_may_name_a_gateway_and_fits_its_alerts_only(
+    any_db: Database, gateway: str, state: str
+) -> None:
+    async with connected(any_db.dsn) as connection:
+        [number, _other] = await connection.fetch(
+            "INSERT INTO gateway (gateway_id) VALUES ('0016c001ff10a235'), ('0016c001ff10b346') RETURNING id"
+        )
+    await silence(any_db.dsn, gateway=gateway)
+    fired = change("fired", number["id"], rule="GatewayOffline", subject_kind="gateway")
+    await record(any_db.dsn, fired)
+    async with running(any_db.dsn, Recorder()) as bench:
+        await bench.becomes(state)
+
+
 async def test_what_is_over_when_the_silence_ends_is_told_to_nobody(plain_db: str) -> None:
     place = await add_container(plain_db)
     await silence(plain_db, rule="ContainerFull")
@@ -311,3 +328,17 @@ def test_alerts_are_listed_by_label(run: Run, plain_db: str) -> None:
     assert (alert["place"], alert["labels"]) == ("Glas Nord", {"team": "nord"})
     assert "Labels: team=nord" in run("alerts", "show", str(alert["id"])).output
     assert "No open alerts." in run("alerts", "list", "--label", "team=west").output
+
+
+def test_a_gateway_is_silenced_by_its_name_and_one_that_is_not_there_is_not(plain_db: str, run: Run) -> None:
+    async def add() -> None:
+        async with connected(plain_db) as connection:
+            await connection.execute(
+                "INSERT INTO gateway (gateway_id, name) VALUES ('0016c001ff10a235', 'Rathaus')"
+            )
+
+    run_async(add())
+    done = run("add", "--gateway", "Rathaus", "--for", "4h", "--reason", "new mast")
+    assert "gateway 0016c001ff10a235" in done.output
+    with pytest.raises(UsageError, match='unknown gateway 0016c001ff10a236; did you mean "0016c001ff10a235"'):
+        run("add", "--gateway", "0016c001ff10a236", "--for", "4h", "--reason", "new mast")
