@@ -15,7 +15,7 @@ from itertools import pairwise
 from statistics import fmean, median
 from typing import NamedTuple
 
-from smartdorf.config.windows import LONGEST_WINDOW, USUAL_DAYS, WINDOWS
+from smartdorf.config.windows import USUAL_DAYS, WINDOWS
 from smartdorf.local_time import days_before
 
 Reading = tuple[float, datetime]
@@ -49,15 +49,14 @@ class History:
 
     __slots__ = ("_begin", "_end", "_gaps", "_times", "_values")
 
-    def __init__(
-        self, readings: Iterable[Reading] = (), span: timedelta = LONGEST_WINDOW * _MICROSECOND
-    ) -> None:
+    def __init__(self, readings: Iterable[Reading] = (), span: timedelta | None = None) -> None:
+        """``span``: the longest window that is asked for; None: nothing is forgotten."""
         pairs = sorted({time: value for value, time in reversed(list(readings))}.items())
         self._times = [time for time, _value in pairs]
         self._values = [value for _time, value in pairs]
         self._gaps = _gaps(self._times)  # to the reading before, in microseconds; of the first 0
         self._begin, self._end = 0, len(pairs)
-        if pairs:
+        if pairs and span is not None:
             self._forget(span)
 
     def __len__(self) -> int:

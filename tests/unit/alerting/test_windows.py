@@ -111,7 +111,8 @@ def test_what_no_window_reaches_is_forgotten_but_the_one_before_its_begin():
     assert list(History(QUARTERS, timedelta(minutes=20))) == QUARTERS[2:]
     assert list(History(QUARTERS[:4]).with_reading(QUARTERS[4], timedelta(minutes=20))) == QUARTERS[2:]
     many = [(1.0, NOON + n * timedelta(seconds=1)) for n in range(MOST_READINGS + 10)]
-    assert len(History(many)) == MOST_READINGS
+    assert len(History(many, 14 * DAY)) == MOST_READINGS
+    assert len(History(many)) == len(many)
     assert list(History(many).with_reading((2.0, NOON + DAY), 14 * DAY))[-2:] == [many[-1], (2.0, NOON + DAY)]
 
 
