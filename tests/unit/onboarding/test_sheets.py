@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from openpyxl import Workbook
 
 from smartdorf.content import shipped
@@ -267,3 +270,27 @@ def test_what_the_plan_cannot_know_is_asked(reader: Reader) -> None:
 def test_short_names_of_places() -> None:
     assert slug_of("Glas Kirchplatz (Süd)") == "glas-kirchplatz-sued"
     assert slug_of("Straße 5") == "strasse-5"
+
+
+@given(
+    content=st.binary(max_size=400), header=st.booleans(), name=st.sampled_from(["liste.csv", "liste.xlsx"])
+)
+def test_whatever_a_file_holds_it_is_a_table_or_refused_with_words(
+    reader_of_all: Reader, content: bytes, name: str, *, header: bool
+) -> None:
+    path = reader_of_all.folder / name
+    path.write_bytes((b"DevEUI;Modell;Breite;mounting_height_m\n" if header else b"") + content)
+    tables: list[Table] = []
+    with suppress(UsageError):
+        tables = read_tables(path)
+    for table in tables:
+        columns, _problems = find_columns(table, reader_of_all.parameters, {})
+        if columns is not None:
+            read_rows(table, columns, reader_of_all.catalogue, reader_of_all.parameters)
+
+
+@pytest.fixture(scope="module")
+def reader_of_all(
+    tmp_path_factory: pytest.TempPathFactory, catalogue: Catalogue, parameters: dict[str, Parameter]
+) -> Reader:
+    return Reader(tmp_path_factory.mktemp("any"), catalogue, parameters)
